@@ -68,6 +68,7 @@ extern void dp_catalog_set_enabled(int64 id, bool enabled);
 extern void dp_catalog_delete(int64 id);
 
 extern List *dp_catalog_checkpoints(int64 id);	/* DpCheckpoint * */
+/* No-op when another reader of the pipeline added it first. */
 extern void dp_catalog_add_partition(int64 id, int32 partition, int64 offset);
 extern void dp_catalog_add_gap(int64 id, int32 partition, int64 from, int64 to,
 							   const char *reason);

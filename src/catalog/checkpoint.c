@@ -49,7 +49,7 @@ dp_catalog_add_partition(int64 id, int32 partition, int64 offset)
 {
 	static DpStatement st = DP_STATEMENT(
 		"INSERT INTO dynpipe.checkpoint (pipeline_id, partition, next_offset, first_offset)"
-		" VALUES ($1, $2, $3, $3)", INT8OID, INT4OID, INT8OID);
+		" VALUES ($1, $2, $3, $3) ON CONFLICT (pipeline_id, partition) DO NOTHING", INT8OID, INT4OID, INT8OID);
 	DpStatementScope scope;
 	Datum		args[] = {Int64GetDatum(id), Int32GetDatum(partition), Int64GetDatum(offset)};
 

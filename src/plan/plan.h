@@ -68,11 +68,15 @@ typedef struct DpSilverColumn
 } DpSilverColumn;
 
 /*
- * A verdict of transform_sql: 0 = load, -1 = dropped by where, k > 0 = the
- * k-th rule of this array failed (first that fails in the order given).
+ * A verdict of transform_sql: 0 = load, one of the constants below, or k > 0 =
+ * the k-th rule of this array failed (first that fails in the order given).
  * Rules with DP_ACTION_WARN never give a verdict: rule k sets bit k-1 of
  * _warned (so at most 63 rules).
  */
+#define DP_VERDICT_DROPPED			(-1)	/* by where */
+#define DP_VERDICT_NULL_KEY			(-2)	/* a derived key is NULL */
+#define DP_VERDICT_NULL_SEQUENCE	(-3)	/* sequence_by is NULL, not a tombstone */
+
 typedef struct DpRule
 {
 	const char *name;
