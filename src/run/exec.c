@@ -28,6 +28,7 @@ struct DpExec
 {
 	const DpPlan *plan;
 	MemoryContext cxt;
+	MemoryContextCallback callback;	/* gives back the prepared statements */
 	List	   *prepared;		/* Prepared * */
 	Relation	silver;
 	EphemeralNamedRelationData enr[DP_NRELATIONS];
@@ -48,6 +49,7 @@ static const char *const relation_names[DP_NRELATIONS] = {
 	DP_REL_BATCH, DP_REL_ROWS, DP_REL_FOUND, DP_REL_WINNERS, DP_REL_NEW, DP_REL_OLD
 };
 
+static void free_plans(void *arg);
 static void register_relation(DpExec *exec, DpRelation which);
 static TupleDesc relation_desc(DpExec *exec, DpRelation which);
 static SPIPlanPtr prepare(DpExec *exec, const char *sql);
@@ -62,17 +64,10 @@ dp_exec_create(const DpPlan *plan, MemoryContext cxt)
 
 	exec->plan = plan;
 	exec->cxt = cxt;
+	exec->callback.func = free_plans;
+	exec->callback.arg = exec;
+	MemoryContextRegisterResetCallback(cxt, &exec->callback);
 	return exec;
-}
-
-void
-dp_exec_free(DpExec *exec)
-{
-	ListCell   *lc;
-
-	foreach(lc, exec->prepared)
-		SPI_freeplan(((Prepared *) lfirst(lc))->plan);
-	exec->prepared = NIL;
 }
 
 void
@@ -163,6 +158,18 @@ dp_exec_run_into(DpExec *exec, const char *sql, DpRelation which, uint64 *flagge
 	if (flagged)
 		*flagged = into.flagged;
 	return n;
+}
+
+/* Called when exec->cxt goes, in whatever way. */
+static void
+free_plans(void *arg)
+{
+	DpExec	   *exec = arg;
+	ListCell   *lc;
+
+	foreach(lc, exec->prepared)
+		SPI_freeplan(((Prepared *) lfirst(lc))->plan);
+	exec->prepared = NIL;
 }
 
 static void

@@ -37,9 +37,8 @@ typedef enum DpRelation
 
 typedef struct DpExec DpExec;
 
+/* Freed with CXT, prepared statements included. */
 extern DpExec *dp_exec_create(const DpPlan *plan, MemoryContext cxt);
-/* Give back the prepared statements. */
-extern void dp_exec_free(DpExec *exec);
 
 /* SILVER: the silver table, open and locked, or NULL. */
 extern void dp_exec_begin(DpExec *exec, Relation silver);

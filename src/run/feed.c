@@ -182,8 +182,6 @@ void
 dp_feed_destroy(DpFeed *feed)
 {
 	dp_feed_close_source(feed);
-	if (feed->exec)
-		dp_exec_free(feed->exec);
 	MemoryContextDelete(feed->cxt);
 }
 
@@ -226,8 +224,6 @@ replace_plan(DpFeed *feed, const DpPipelineRow *row)
 
 	if (old != NULL && (!same_source(old->spec, spec) || old->owner != row->owner))
 		dp_feed_close_source(feed);
-	if (feed->exec)
-		dp_exec_free(feed->exec);
 	MemoryContextSwitchTo(plan->cxt);
 	feed->exec = dp_exec_create(plan, plan->cxt);
 	feed->format = plan->nfields > 0 ?

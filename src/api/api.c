@@ -1,0 +1,62 @@
+/*
+ * api.c
+ *	  What the SQL functions share: arguments, result rows, access.
+ */
+#include "dynpipe.h"
+
+#include "access/xact.h"
+#include "api/api.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+char *
+dp_api_text_arg(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+DpPipelineRow *
+dp_api_pipeline_arg(FunctionCallInfo fcinfo, int n)
+{
+	char	   *name = dp_api_text_arg(fcinfo, n);
+	DpPipelineRow *row;
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("pipeline name must not be null")));
+	row = dp_catalog_find(name, false);
+	dp_catalog_check_owner(row, GetUserId());
+	return row;
+}
+
+void
+dp_api_put_row(FunctionCallInfo fcinfo, const char *const *columns, int n)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	AttInMetadata *meta = TupleDescGetAttInMetadata(rsinfo->setDesc);
+	char	  **values = palloc0(sizeof(char *) * n);
+
+	for (int i = 0; i < n; i++)
+		values[i] = unconstify(char *, columns[i]);
+	tuplestore_puttuple(rsinfo->setResult, BuildTupleFromCStrings(meta, values));
+}
+
+DpPlan *
+dp_api_plan(const DpPipelineRow *row)
+{
+	return dp_plan_build(dp_spec_from_json(row->definition), row->id, row->version, row->owner,
+						 true, NULL, CurrentMemoryContext);
+}
+
+/* The definition is fine without; only nothing will read the stream. */
+void
+dp_api_warn_not_preloaded(void)
+{
+	if (!dp_preloaded)
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("streams are not read until dynpipe is preloaded"),
+				 errhint("Add dynpipe to shared_preload_libraries and restart the server. "
+						 "Until then dynpipe.run() reads what has arrived.")));
+}

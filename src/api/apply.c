@@ -1,0 +1,216 @@
+/*
+ * apply.c
+ *	  Bring one pipeline from what it is to what its spec says: tables as the
+ *	  owner, then the catalog row.
+ *
+ * Whatever changes an existing pipeline first takes its lock, which waits for
+ * batches in flight and holds back new ones until the transaction ends: a
+ * change is always at a batch edge.  Problems are collected, not raised, so
+ * that the user sees those of all pipelines at once.
+ */
+#include "dynpipe.h"
+
+#include "api/api.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "source/source.h"
+#include "util/as_owner.h"
+#include "util/sqlbuf.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+static void resolve_names(DpPipelineSpec *spec);
+static void resolve(DpTableName *name);
+static void check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc);
+static void run_changes(List *changes, Oid owner, List **applied);
+static void save(const DpPipelineSpec *spec, const DpPipelineRow *row, Oid caller,
+				 const char *definition, bool changed, List **applied);
+static void add(List **applied, const char *action, const char *object,
+				const char *name, const char *detail);
+static void drop_table(const DpTableName *name, Oid owner, List **applied);
+
+void
+dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **applied)
+{
+	DpPipelineRow *row = dp_catalog_find(spec->name, true);
+	Oid			owner = row ? row->owner : caller;
+	DpPlan	   *old = NULL;
+	DpPlan	   *plan;
+	List	   *changes;
+	char	   *definition;
+	int			problems = list_length(doc->problems);
+
+	if (row != NULL)
+	{
+		dp_catalog_check_owner(row, caller);
+		dp_catalog_lock(row->id, ExclusiveLock, false);
+		row = dp_catalog_find(spec->name, false);
+		old = dp_plan_build(dp_spec_from_json(row->definition), row->id, row->version, owner,
+							true, palloc0(sizeof(DpDocument)), CurrentMemoryContext);
+	}
+	resolve_names(spec);
+	check_source(spec, owner, doc);
+	plan = dp_plan_build(spec, row ? row->id : 0, row ? row->version + 1 : 1, owner, false, doc,
+						 CurrentMemoryContext);
+	if (plan == NULL || list_length(doc->problems) > problems)
+		return;
+	changes = dp_plan_changes(plan, old, doc);
+	if (list_length(doc->problems) > problems)
+		return;
+
+	definition = dp_spec_to_json(spec);
+	save(spec, row, caller, definition,
+		 row == NULL || strcmp(row->definition, definition) != 0, applied);
+	run_changes(changes, owner, applied);
+}
+
+void
+dp_apply_drop(const DpPipelineRow *row, bool tables, List **applied)
+{
+	DpPipelineSpec *spec = dp_spec_from_json(row->definition);
+	ListCell   *lc;
+
+	dp_catalog_lock(row->id, ExclusiveLock, false);
+	if (tables && OidIsValid(row->owner))
+	{
+		foreach(lc, spec->gold)
+			drop_table(&((DpGoldSpec *) lfirst(lc))->table, row->owner, applied);
+		if (spec->silver)
+		{
+			DpTableName memory = {
+				spec->silver_table.schema, psprintf("_%s_tombstones", spec->silver_table.table)
+			};
+
+			drop_table(&spec->silver_table, row->owner, applied);
+			drop_table(&memory, row->owner, applied);
+		}
+		if (spec->bronze)
+			drop_table(&spec->bronze_table, row->owner, applied);
+	}
+	dp_catalog_delete(row->id);
+	dp_catalog_event(row->id, row->name, "dropped", "info",
+					 psprintf("dropped by %s", GetUserNameFromId(GetUserId(), false)), NULL);
+	add(applied, "drop", "pipeline", row->name, tables ? "with its tables" : "tables kept");
+}
+
+/* Names without schema are the caller's current_schema, written back into the spec. */
+static void
+resolve_names(DpPipelineSpec *spec)
+{
+	ListCell   *lc;
+
+	if (spec->bronze)
+		resolve(&spec->bronze_table);
+	if (spec->silver)
+		resolve(&spec->silver_table);
+	foreach(lc, spec->gold)
+		resolve(&((DpGoldSpec *) lfirst(lc))->table);
+}
+
+static void
+resolve(DpTableName *name)
+{
+	List	   *path;
+
+	if (name->schema != NULL)
+		return;
+	path = fetch_search_path(false);
+	if (path == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("no schema has been selected to create table \"%s\" in", name->table),
+				 errhint("Qualify the table's name or set search_path.")));
+	name->schema = get_namespace_name(linitial_oid(path));
+}
+
+/* The URL's source must be usable by this build, with this server, by the owner. */
+static void
+check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc)
+{
+	const DpSourceOps *ops = dp_source_find(spec->scheme);
+	ForeignServer *server = GetForeignServerByName(
+		spec->connection ? spec->connection : spec->authority, true);
+
+	if (ops != NULL)
+		ops->check(spec, server ? server->serverid : InvalidOid, owner, doc);
+}
+
+static void
+run_changes(List *changes, Oid owner, List **applied)
+{
+	DpRole		role;
+	ListCell   *lc;
+
+	foreach(lc, changes)
+	{
+		DpChange   *change = lfirst(lc);
+
+		dp_role_become_owner(&role, owner);
+		SPI_connect();
+		if (SPI_execute(change->sql, false, 0) < 0)
+			elog(ERROR, "cannot run: %s", change->sql);
+		SPI_finish();
+		dp_role_restore(&role);
+		add(applied, change->action, change->object, change->name, change->detail);
+	}
+}
+
+/* Insert or update the catalog row and log it. */
+static void
+save(const DpPipelineSpec *spec, const DpPipelineRow *row, Oid caller,
+	 const char *definition, bool changed, List **applied)
+{
+	const DpSourceOps *ops = dp_source_find(spec->scheme);
+	const char *action = row == NULL ? "create" : changed ? "alter" : "unchanged";
+	int64		id;
+
+	if (row == NULL)
+		id = dp_catalog_insert(spec->name, caller, definition, spec->enabled, spec->workers,
+							   ops->stream);
+	else
+	{
+		id = row->id;
+		if (changed)
+			dp_catalog_update(id, definition, spec->enabled, spec->workers, ops->stream);
+	}
+	if (changed)
+		dp_catalog_event(id, spec->name, "applied", "info",
+						 psprintf("version %d applied by %s", row ? row->version + 1 : 1,
+								  GetUserNameFromId(caller, false)), NULL);
+	if (changed && ops->stream && spec->enabled)
+		dp_api_warn_not_preloaded();
+	add(applied, action, "pipeline", spec->name,
+		psprintf("version %d", row == NULL ? 1 : changed ? row->version + 1 : row->version));
+}
+
+static void
+add(List **applied, const char *action, const char *object, const char *name,
+	const char *detail)
+{
+	DpApplied  *a = palloc0(sizeof(DpApplied));
+
+	a->action = action;
+	a->object = object;
+	a->name = name;
+	a->detail = detail;
+	*applied = lappend(*applied, a);
+}
+
+static void
+drop_table(const DpTableName *name, Oid owner, List **applied)
+{
+	List	   *changes = NIL;
+	DpChange	change = {
+		.action = "drop", .object = "table", .name = dp_sql("%T", name), .detail = NULL,
+		.sql = dp_sql("DROP TABLE %T", name)
+	};
+	Oid			schema = get_namespace_oid(name->schema, true);
+
+	if (!OidIsValid(schema) || !OidIsValid(get_relname_relid(name->table, schema)))
+		return;
+	changes = list_make1(&change);
+	run_changes(changes, owner, applied);
+}
