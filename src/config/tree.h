@@ -21,6 +21,17 @@
 #define DP_MAX_QUOTED		64		/* bytes of a bad value that a message repeats */
 #define DP_MAX_MESSAGE		160		/* bytes of a parser's own message */
 
+/*
+ * An empty object.  Never call json_object(): the server exports a function of
+ * that name, and the dynamic linker would take it.  The library's calls to
+ * its own stay inside it.
+ */
+static inline json_t *
+dp_tree_object(void)
+{
+	return json_pack("{}");
+}
+
 typedef struct DpTree
 {
 	json_t	   *root;			/* NULL when the text could not be read */

@@ -147,7 +147,7 @@ read_node(Reader *reader, Place place, int depth, Extent *extent)
 	if (reader->event.type == YAML_SCALAR_EVENT)
 		return read_scalar(reader, place);
 
-	node = is_list ? json_array() : json_object();
+	node = is_list ? json_array() : dp_tree_object();
 	if (!attach(reader, place, node))
 		return false;
 	anchor = open_anchor(reader, node);
