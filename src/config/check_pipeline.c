@@ -1,0 +1,117 @@
+/*
+ * check_pipeline.c
+ *	  The table of a pipeline, its defaults, and the order in which the rules
+ *	  across its parts are held.
+ */
+#include "dynpipe.h"
+
+#include "config/check.h"
+
+static void pipeline_init(void *target);
+static void pipeline_finish(DpCheck *chk, const json_t *object, void *target);
+static void default_table(DpTableName *table, char *schema, char *slug);
+
+static const char *const on_gap_names[] = {"stop", "skip", NULL};
+static const DpTextRule name_rule = {dp_name_pipeline_problem};
+static const DpTextRule connection_rule = {dp_name_rule_problem};
+static const DpRange rows_range = {1, 1000000};
+static const DpRange bytes_range = {64 * 1024, 256 * 1024 * 1024};
+static const DpRange workers_range = {1, 64};
+static const DpListOf columns = {&dp_shape_column, 1500};
+static const DpListOf golds = {&dp_shape_gold, 64};
+
+static const DpKey bronze_keys[] = {
+	{"table", &dp_kind_table, offsetof(DpPipelineSpec, bronze_table)},
+	{NULL}
+};
+static const DpShape bronze_shape = {
+	"bronze", sizeof(DpPipelineSpec), bronze_keys, .init = pipeline_init
+};
+
+static const DpKey batch_keys[] = {
+	{"max_rows", &dp_kind_count, offsetof(DpPipelineSpec, batch_max_rows), &rows_range},
+	{"max_bytes", &dp_kind_bytes, offsetof(DpPipelineSpec, batch_max_bytes), &bytes_range},
+	{NULL}
+};
+static const DpShape batch_shape = {
+	"batch", sizeof(DpPipelineSpec), batch_keys, .init = pipeline_init
+};
+
+static const DpLayer bronze_layer = {&bronze_shape, offsetof(DpPipelineSpec, bronze)};
+static const DpLayer silver_layer = {&dp_shape_silver, offsetof(DpPipelineSpec, silver)};
+
+static const DpKey pipeline_keys[] = {
+	{"name", &dp_kind_text, offsetof(DpPipelineSpec, name), &name_rule, true},
+	{"description", &dp_kind_text, offsetof(DpPipelineSpec, description)},
+	{"enabled", &dp_kind_boolean, offsetof(DpPipelineSpec, enabled)},
+	{"source", &dp_kind_source, 0, NULL, true},
+	{"connection", &dp_kind_text, offsetof(DpPipelineSpec, connection), &connection_rule},
+	{"format", &dp_kind_format, 0},
+	{"start", &dp_kind_start, 0},
+	{"on_gap", &dp_kind_choice, offsetof(DpPipelineSpec, on_gap), on_gap_names},
+	{"schema", &dp_kind_list, offsetof(DpPipelineSpec, columns), &columns},
+	{"bronze", &dp_kind_layer, 0, &bronze_layer},
+	{"silver", &dp_kind_layer, 0, &silver_layer},
+	{"gold", &dp_kind_list, offsetof(DpPipelineSpec, gold), &golds},
+	{"destination", &dp_kind_destination, offsetof(DpPipelineSpec, destination)},
+	{"batch", &dp_kind_group, 0, &batch_shape},
+	{"workers", &dp_kind_count, offsetof(DpPipelineSpec, workers), &workers_range},
+	{NULL}
+};
+
+const DpShape dp_shape_pipeline = {
+	"a pipeline", sizeof(DpPipelineSpec), pipeline_keys,
+	.init = pipeline_init, .finish = pipeline_finish
+};
+
+const DpShape dp_shape_silver = {
+	"silver", sizeof(DpPipelineSpec), dp_silver_keys, .init = pipeline_init
+};
+
+static void
+pipeline_init(void *target)
+{
+	DpPipelineSpec *spec = target;
+
+	spec->enabled = true;
+	spec->bronze = true;
+	spec->silver = true;
+	spec->batch_max_rows = 50000;
+	spec->batch_max_bytes = 16 * 1024 * 1024;
+	spec->workers = 1;
+}
+
+/* Names first, since the tables are called after the pipeline. */
+static void
+pipeline_finish(DpCheck *chk, const json_t *object, void *target)
+{
+	DpPipelineSpec *spec = target;
+
+	spec->pointer = pstrdup(chk->pointer.data);
+	if (spec->name != NULL)
+		spec->slug = dp_name_slug(spec->name);
+	if (spec->columns == NIL && json_object_get(object, "silver") == NULL &&
+		json_array_size(json_object_get(object, "schema")) == 0)
+		spec->silver = false;
+	if (spec->bronze)
+		default_table(&spec->bronze_table, "bronze", spec->slug);
+	if (spec->silver)
+		default_table(&spec->silver_table, "silver", spec->slug);
+
+	dp_check_source(chk, object, spec);
+	dp_check_columns(chk, spec);
+	dp_check_silver(chk, object, spec);
+	dp_check_gold(chk, spec);
+	if (!spec->bronze && !spec->silver)
+		dp_check_problem(chk, "Keep bronze, or give a schema and keep silver.",
+						 "pipeline keeps nothing: neither bronze nor silver");
+}
+
+static void
+default_table(DpTableName *table, char *schema, char *slug)
+{
+	if (table->table != NULL || slug == NULL)
+		return;
+	table->schema = pstrdup(schema);
+	table->table = slug;
+}

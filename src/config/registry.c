@@ -1,0 +1,111 @@
+/*
+ * registry.c
+ *	  What the checker asks the registries of sources and formats: the only
+ *	  place in src/config that knows that they exist.
+ */
+#include "dynpipe.h"
+
+#include "config/check.h"
+#include "format/format.h"
+#include "source/source.h"
+#include "utils/formatting.h"
+
+/* Suffixes of files that are not the name of their format. */
+static const struct
+{
+	const char *suffix;
+	const char *format;
+}			suffixes[] = {
+	{"jsonl", "json"},
+	{"ndjson", "json"},
+	{"txt", "text"},
+	{"log", "text"},
+};
+
+static const char *nearest_hint(const char *name, const char *names, const char *intro);
+
+bool
+dp_registry_scheme_exists(const char *scheme)
+{
+	return dp_source_find(scheme) != NULL;
+}
+
+/* Is SCHEME one that is read without end? */
+bool
+dp_registry_scheme_streams(const char *scheme)
+{
+	const DpSourceOps *ops = dp_source_find(scheme);
+
+	return ops != NULL && ops->stream;
+}
+
+const char *
+dp_registry_scheme_hint(const char *scheme)
+{
+	return nearest_hint(scheme, dp_source_names(), "Sources of this build");
+}
+
+bool
+dp_registry_format_exists(const char *format)
+{
+	return dp_format_find(format) != NULL;
+}
+
+const char *
+dp_registry_format_hint(const char *format)
+{
+	return nearest_hint(format, dp_format_names(), "Formats of this build");
+}
+
+/* The option names of FORMAT, NULL-terminated. */
+const char *const *
+dp_registry_format_options(const char *format)
+{
+	static const char *const none[] = {NULL};
+	const DpFormatOps *ops = dp_format_find(format);
+
+	return ops != NULL && ops->options != NULL ? ops->options : none;
+}
+
+/* Let the format check the values of its options. */
+void
+dp_registry_format_check(const DpPipelineSpec *spec, DpDocument *doc)
+{
+	const DpFormatOps *ops = dp_format_find(spec->format);
+
+	if (ops != NULL && ops->check != NULL)
+		ops->check(spec, doc);
+}
+
+/* The format that PATH's suffix stands for, or NULL. */
+const char *
+dp_registry_format_by_suffix(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	if (dot == NULL || strchr(dot, '/') != NULL)
+		return NULL;
+	for (int i = 0; i < lengthof(suffixes); i++)
+		if (pg_strcasecmp(dot + 1, suffixes[i].suffix) == 0)
+			return suffixes[i].format;
+	for (const char *p = dot + 1; *p != '\0'; p++)
+		if ((*p < 'a' || *p > 'z') && (*p < 'A' || *p > 'Z') && (*p < '0' || *p > '9'))
+			return NULL;
+	dot = asc_tolower(dot + 1, strlen(dot + 1));
+	return dp_format_find(dot) != NULL ? dot : NULL;
+}
+
+/* NAMES is "a, b, c", as the registries give it. */
+static const char *
+nearest_hint(const char *name, const char *names, const char *intro)
+{
+	char	   *rest = pstrdup(names);
+	const char *list[64];
+	int			n = 0;
+	char	   *word;
+
+	while (n < lengthof(list) - 1 && (word = strsep(&rest, ",")) != NULL)
+		list[n++] = word + strspn(word, " ");
+	list[n] = NULL;
+	return dp_check_hint(name, list, intro);
+}

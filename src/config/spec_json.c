@@ -1,0 +1,74 @@
+/*
+ * spec_json.c
+ *	  A spec as canonical JSON, and back.
+ *
+ * The text is written by the same tables that the checker reads with: keys in
+ * the table's order, a key left out when its value is written like that of a
+ * fresh struct.  Both ends use the database's encoding; nothing here touches
+ * jansson.
+ */
+#include "dynpipe.h"
+
+#include "config/check.h"
+#include "utils/json.h"
+
+/* The canonical text of SPEC. */
+char *
+dp_spec_to_json(const DpPipelineSpec *spec)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	dp_write_members(&buf, &dp_shape_pipeline, spec);
+	return buf.data;
+}
+
+/* The spec back from its canonical text; raises when that is not valid (any more). */
+DpPipelineSpec *
+dp_spec_from_json(const char *json)
+{
+	DpDocument *doc = dp_config_parse(psprintf("{\"pipelines\": [%s]}", json));
+
+	dp_config_raise(doc);
+	if (list_length(doc->pipelines) != 1)
+		elog(ERROR, "definition holds %d pipelines", list_length(doc->pipelines));
+	return linitial(doc->pipelines);
+}
+
+/* Append the object that TARGET's members make, without those at their default. */
+void
+dp_write_members(StringInfo buf, const DpShape *shape, const void *target)
+{
+	const void *fresh = dp_check_new(shape);
+	StringInfoData value;
+	StringInfoData absent;
+	const char *comma = "";
+
+	initStringInfo(&value);
+	initStringInfo(&absent);
+	appendStringInfoChar(buf, '{');
+	for (const DpKey *key = shape->keys; key->name != NULL; key++)
+	{
+		resetStringInfo(&value);
+		resetStringInfo(&absent);
+		key->kind->write(&value, key, (const char *) target + key->offset);
+		key->kind->write(&absent, key, (const char *) fresh + key->offset);
+		if (strcmp(value.data, absent.data) == 0)
+			continue;
+		appendStringInfoString(buf, comma);
+		dp_write_text(buf, key->name);
+		appendStringInfo(buf, ": %s", value.data);
+		comma = ", ";
+	}
+	appendStringInfoChar(buf, '}');
+}
+
+/* Append TEXT as a JSON string, NULL as null. */
+void
+dp_write_text(StringInfo buf, const char *text)
+{
+	if (text == NULL)
+		appendStringInfoString(buf, "null");
+	else
+		escape_json(buf, text);
+}

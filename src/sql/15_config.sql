@@ -1,0 +1,15 @@
+-- Looking at a document without applying it.
+
+CREATE FUNCTION dynpipe.validate(document text)
+RETURNS TABLE (pointer text, line integer, "column" integer, message text, hint text)
+AS 'MODULE_PATHNAME', 'dynpipe_validate'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION dynpipe.validate(text) IS
+	'what is wrong with a pipeline document (JSON or YAML): one row per problem, none when it is valid';
+
+CREATE FUNCTION dynpipe.canonical(document text)
+RETURNS SETOF text
+AS 'MODULE_PATHNAME', 'dynpipe_canonical'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION dynpipe.canonical(text) IS
+	'the pipelines of a document in canonical JSON: defaults left out, names written out';
