@@ -36,13 +36,19 @@ struct DpCast
 	DpCastFn	fn;
 	Oid			type;			/* as declared, may be a domain */
 	int32		typmod;
-	bool		may_throw;		/* 15: input function called unguarded */
-	FmgrInfo	in;				/* for the generic path */
+	bool		may_throw;		/* can reach code that is not known to be pure: call it
+								 * where a subtransaction can undo it */
+	bool		is_domain;		/* NULL must be shown to dp_cast_null */
+	FmgrInfo	in;				/* the type's input function */
 	Oid			ioparam;
+	void	   *state;			/* private to fn */
 };
 
 /* Prepare CAST for (TYPE, TYPMOD); catalog lookups; FmgrInfo lives in CXT. */
 extern void dp_cast_init(DpCast *cast, Oid type, int32 typmod, MemoryContext cxt);
+
+/* Does a domain accept NULL?  True at once for any other type. */
+extern bool dp_cast_null(DpCast *cast, DpReject *reject);
 
 /* S is LEN bytes of database-encoded text, not NUL-terminated, never NULL. */
 static inline bool

@@ -66,12 +66,14 @@ typedef struct DpFormatOps
 						   Datum *values, bool *isnull, DpReject *reject);
 } DpFormatOps;
 
+/* Base of every format's private struct, first member. */
 struct DpFormat
 {
 	const DpFormatOps *ops;
 	DpField    *fields;
 	int			nfields;
 	const char *topic;
+	struct DpKeyReader *key_reader; /* fields found in the record's key; or NULL */
 };
 
 extern const DpFormatOps *dp_format_find(const char *name);

@@ -17,6 +17,7 @@
 /* Soft errors in input functions came with 16. */
 #if PG_VERSION_NUM >= 160000
 #define DP_HAVE_SOFT_ERRORS 1
+#include "varatt.h"
 #endif
 
 #include "access/relation.h"
@@ -64,5 +65,8 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 	(void) ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL);
 #endif
 }
+
+/* parseTypeString's last argument: a flag until 15, an error sink from 16; 0 = raise. */
+#define dp_parse_type(str, type, typmod)	parseTypeString((str), (type), (typmod), 0)
 
 #endif							/* DP_COMPAT_H */

@@ -1,0 +1,89 @@
+/*
+ * format.c
+ *	  The registry of formats, and how a column's from: is read.
+ */
+#include "dynpipe.h"
+
+#include "format/field.h"
+#include "lib/stringinfo.h"
+
+#define DP_FORMAT(name) extern const DpFormatOps dp_format_##name##_ops;
+#include "format/format_list.h"
+#undef DP_FORMAT
+
+static const DpFormatOps *const formats[] = {
+#define DP_FORMAT(name) &dp_format_##name##_ops,
+#include "format/format_list.h"
+#undef DP_FORMAT
+};
+
+const DpFormatOps *
+dp_format_find(const char *name)
+{
+	for (int i = 0; i < lengthof(formats); i++)
+	{
+		if (strcmp(formats[i]->name, name) == 0)
+			return formats[i];
+	}
+	return NULL;
+}
+
+const char *
+dp_format_names(void)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < lengthof(formats); i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", formats[i]->name);
+	return buf.data;
+}
+
+DpFieldFrom
+dp_field_from(const char *from, const char **path)
+{
+	static const struct
+	{
+		const char *name;
+		DpFieldFrom from;
+	}			metadata[] =
+	{
+		{"@value", DP_FROM_RAW},
+		{"@key", DP_FROM_KEY},
+		{"@timestamp", DP_FROM_TIMESTAMP},
+		{"@partition", DP_FROM_PARTITION},
+		{"@offset", DP_FROM_OFFSET},
+		{"@topic", DP_FROM_TOPIC},
+		{"@headers", DP_FROM_HEADERS},
+	};
+
+	*path = NULL;
+	for (int i = 0; from != NULL && i < lengthof(metadata); i++)
+	{
+		if (strcmp(from, metadata[i].name) == 0)
+			return metadata[i].from;
+	}
+	if (from != NULL && strncmp(from, "@key/", 5) == 0)
+	{
+		*path = from + 4;
+		return DP_FROM_KEY;
+	}
+	if (from != NULL && strncmp(from, "@headers/", 9) == 0)
+	{
+		*path = from + 9;
+		return DP_FROM_HEADERS;
+	}
+	*path = from;
+	return DP_FROM_VALUE;
+}
+
+void
+dp_format_init(DpFormat *format, const DpFormatOps *ops, DpField *fields, int nfields,
+			   const char *topic)
+{
+	format->ops = ops;
+	format->fields = fields;
+	format->nfields = nfields;
+	format->topic = topic ? pstrdup(topic) : NULL;
+	dp_key_open(format);
+}

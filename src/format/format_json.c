@@ -1,0 +1,565 @@
+/*
+ * format_json.c
+ *	  A message is one JSON document.  The only file that knows yyjson.
+ *
+ *	  bytes -> yyjson tree -> members of the root, matched once to slots
+ *	                              slot -> fields: the value itself, or what a
+ *	                              pointer finds below it -> text -> cast
+ *
+ * A slot is a distinct first step of the fields' paths.  The members of the
+ * root are walked once; each is compared with the slot after the last match
+ * first (messages of one producer repeat their order) and only then looked up
+ * in a small hash table.  Of duplicate members the last one wins, at every
+ * level, as in jsonb.  Numbers stay text until the column's parser reads
+ * them, so no digit is lost.
+ *
+ * Into a json or jsonb column goes the JSON value as it stands, a string
+ * included; into a text column a string's content, or the JSON text of
+ * anything else.  An object or array fits no other type.
+ *
+ * yyjson reads without recursion and calls nothing of ours but the allocator.
+ * Trees of ordinary messages live in a pool that belongs to the format and is
+ * overwritten by the next message; those of large ones in a memory context
+ * that is reset after use, so that one large message does not stay in memory.
+ */
+#include "dynpipe.h"
+
+#include <yyjson.h>
+
+#include "catalog/pg_type.h"
+#include "format/field.h"
+#include "lib/stringinfo.h"
+#include "port/pg_bitutils.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#define POOL_MIN	(16 * 1024)
+#define POOL_MAX	(8 * 1024 * 1024)
+
+/* How a field's column takes a JSON value. */
+typedef enum Taker
+{
+	TAKE_SCALAR,				/* by text; no objects or arrays */
+	TAKE_INTEGER,				/* same, and 1e3 is an integer */
+	TAKE_TEXT,
+	TAKE_JSON
+} Taker;
+
+typedef struct Step
+{
+	const char *name;			/* unescaped */
+	int			len;
+	int			index;			/* in an array; -1: not a number */
+} Step;
+
+typedef struct JsonField
+{
+	int			slot;			/* -1: the whole document, -2: not from the value */
+	int			nsteps;			/* below the slot */
+	Step	   *steps;
+	Taker		taker;
+} JsonField;
+
+typedef struct Slot
+{
+	Step		step;
+	int			next;			/* in its hash bucket; -1: end */
+} Slot;
+
+typedef struct JsonFormat
+{
+	DpFormat	base;
+	JsonField  *fields;
+	Slot	   *slots;
+	yyjson_val **found;			/* per slot, for the current message */
+	int			nslots;
+	int		   *buckets;
+	uint32		mask;
+	bool		any_root;		/* a field takes the whole document, so it may be anything */
+	MemoryContext owner;		/* of the pool */
+	char	   *pool;
+	Size		pool_size;
+	MemoryContext large;		/* trees that would need a pool above POOL_MAX */
+} JsonFormat;
+
+static void json_check(const DpPipelineSpec *spec, DpDocument *doc);
+static DpFormat *json_open(const DpPipelineSpec *spec, DpField *fields, int nfields,
+						   const char *topic);
+static bool json_decode(DpFormat *format, const DpRecord *rec,
+						Datum *values, bool *isnull, DpReject *reject);
+static bool decode_root(JsonFormat *format, const DpRecord *rec, yyjson_val *root,
+						Datum *values, bool *isnull, DpReject *reject);
+
+static const char *const json_options[] = {NULL};
+
+const DpFormatOps dp_format_json_ops = {
+	.name = "json",
+	.options = json_options,
+	.check = json_check,
+	.open = json_open,
+	.decode = json_decode,
+};
+
+/* There is no option to check. */
+static void
+json_check(const DpPipelineSpec *spec, DpDocument *doc)
+{
+}
+
+/* ---------- open: fields to slots ---------- */
+
+/* The next step of an RFC 6901 pointer; *P stands behind a slash and moves behind the next. */
+static Step
+next_step(const char **p)
+{
+	Step		step;
+	char	   *name = palloc(strlen(*p) + 1);
+	char	   *end = name;
+
+	while (**p && **p != '/')
+	{
+		if (**p == '~' && ((*p)[1] == '0' || (*p)[1] == '1'))
+			*end++ = *++(*p) == '0' ? '~' : '/';
+		else
+			*end++ = **p;
+		(*p)++;
+	}
+	*end = '\0';
+	step.name = name;
+	step.len = end - name;
+	step.index = -1;
+	if (step.len > 0 && step.len < 10 && strspn(name, "0123456789") == step.len &&
+		(name[0] != '0' || step.len == 1))
+		step.index = atoi(name);
+	return step;
+}
+
+static inline uint32
+name_hash(const char *name, int len)
+{
+	return len == 0 ? 0 : len * 31 + (unsigned char) name[0] * 7 + (unsigned char) name[len - 1] +
+		(unsigned char) name[len / 2] * 3;
+}
+
+static inline bool
+step_is(const Step *step, const char *name, int len)
+{
+	return step->len == len && memcmp(step->name, name, len) == 0;
+}
+
+/* The slot of that name, or -1. */
+static inline int
+find_slot(const JsonFormat *format, const char *name, int len)
+{
+	int			slot = format->buckets[name_hash(name, len) & format->mask];
+
+	while (slot >= 0 && !step_is(&format->slots[slot].step, name, len))
+		slot = format->slots[slot].next;
+	return slot;
+}
+
+static int
+add_slot(JsonFormat *format, Step step)
+{
+	int			slot = find_slot(format, step.name, step.len);
+	int		   *bucket = &format->buckets[name_hash(step.name, step.len) & format->mask];
+
+	if (slot >= 0)
+		return slot;
+	slot = format->nslots++;
+	format->slots[slot].step = step;
+	format->slots[slot].next = *bucket;
+	*bucket = slot;
+	return slot;
+}
+
+static void
+open_field(JsonFormat *format, const DpField *field, JsonField *jf)
+{
+	const char *path = field->path ? field->path : field->name;
+	Oid			base = getBaseType(field->type);
+	Step		first;
+
+	jf->taker = base == JSONOID || base == JSONBOID ? TAKE_JSON
+		: base == TEXTOID || base == VARCHAROID || base == BPCHAROID ? TAKE_TEXT
+		: base == INT2OID || base == INT4OID || base == INT8OID ? TAKE_INTEGER : TAKE_SCALAR;
+	jf->slot = -2;
+	if (field->from != DP_FROM_VALUE)
+		return;
+	if (*path == '\0')
+	{
+		jf->slot = -1;
+		format->any_root = true;
+		return;
+	}
+	if (*path != '/')
+	{
+		first = (Step) {pstrdup(path), strlen(path), -1};
+		jf->slot = add_slot(format, first);
+		return;
+	}
+	path++;
+	first = next_step(&path);
+	jf->slot = add_slot(format, first);
+	jf->steps = palloc(sizeof(Step) * (strlen(path) + 1));
+	while (*path == '/')
+	{
+		path++;
+		jf->steps[jf->nsteps++] = next_step(&path);
+	}
+}
+
+DpFormat *
+dp_format_json_reader(DpField *fields, int nfields)
+{
+	JsonFormat *format = palloc0(sizeof(JsonFormat));
+	uint32		nbuckets = pg_nextpower2_32(Max(nfields, 1) * 4);
+
+	format->base.ops = &dp_format_json_ops;
+	format->base.fields = fields;
+	format->base.nfields = nfields;
+	format->owner = CurrentMemoryContext;
+	format->fields = palloc0(sizeof(JsonField) * Max(nfields, 1));
+	format->slots = palloc0(sizeof(Slot) * Max(nfields, 1));
+	format->found = palloc0(sizeof(yyjson_val *) * Max(nfields, 1));
+	format->buckets = palloc(sizeof(int) * nbuckets);
+	memset(format->buckets, -1, sizeof(int) * nbuckets);
+	format->mask = nbuckets - 1;
+	for (int i = 0; i < nfields; i++)
+		open_field(format, &fields[i], &format->fields[i]);
+	return &format->base;
+}
+
+static DpFormat *
+json_open(const DpPipelineSpec *spec, DpField *fields, int nfields, const char *topic)
+{
+	DpFormat   *format = dp_format_json_reader(fields, nfields);
+
+	dp_format_init(format, &dp_format_json_ops, fields, nfields, topic);
+	return format;
+}
+
+/* ---------- memory for yyjson ---------- */
+
+static void *
+context_malloc(void *cxt, size_t size)
+{
+	return MemoryContextAllocExtended(cxt, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+}
+
+static void *
+context_realloc(void *cxt, void *ptr, size_t old_size, size_t size)
+{
+	return repalloc_huge(ptr, size);
+}
+
+static void
+context_free(void *cxt, void *ptr)
+{
+	pfree(ptr);
+}
+
+static yyjson_alc
+context_allocator(MemoryContext cxt)
+{
+	return (yyjson_alc) {context_malloc, context_realloc, context_free, cxt};
+}
+
+/* The allocator for a message of LEN bytes. */
+static yyjson_alc
+message_allocator(JsonFormat *format, int len)
+{
+	Size		need = yyjson_read_max_memory_usage(len, YYJSON_READ_NUMBER_AS_RAW);
+	yyjson_alc	alc;
+
+	if (need > POOL_MAX)
+	{
+		if (format->large == NULL)
+			format->large = AllocSetContextCreate(format->owner, "dynpipe large JSON message",
+												  ALLOCSET_DEFAULT_SIZES);
+		return context_allocator(format->large);
+	}
+	if (need > format->pool_size)
+	{
+		if (format->pool)
+			pfree(format->pool);
+		format->pool = NULL;
+		format->pool_size = 0;
+		need = Max(need, POOL_MIN);
+		format->pool = MemoryContextAlloc(format->owner, pg_nextpower2_size_t(need));
+		format->pool_size = pg_nextpower2_size_t(need);
+	}
+	yyjson_alc_pool_init(&alc, format->pool, format->pool_size);
+	return alc;
+}
+
+/* ---------- decode ---------- */
+
+/* Why yyjson refused the message; text that is no UTF-8 is its own kind of wrong. */
+static bool
+syntax_reject(const char *s, int len, const yyjson_read_err *err, DpReject *reject)
+{
+	if (err->code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+		return dp_reject(reject, "decode", NULL, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+						 "JSON message of %d bytes is too large", len);
+	if (!dp_field_verify(s, len, "message", reject))
+		return false;
+	return dp_reject(reject, "decode", NULL, ERRCODE_INVALID_TEXT_REPRESENTATION,
+					 "invalid JSON at byte %zu: %s", err->pos + 1, err->msg);
+}
+
+static bool
+json_decode(DpFormat *base, const DpRecord *rec, Datum *values, bool *isnull, DpReject *reject)
+{
+	JsonFormat *format = (JsonFormat *) base;
+	const char *s = rec->value;
+	int			len = rec->value_len;
+	yyjson_alc	alc;
+	yyjson_read_err err;
+	yyjson_doc *doc;
+	bool		ok;
+
+	dp_field_begin(base, values, isnull);
+	dp_field_skip_bom(&s, &len);
+	if (len == 0)
+		return dp_reject(reject, "decode", NULL, ERRCODE_INVALID_TEXT_REPRESENTATION,
+						 "message is empty, expected a JSON object");
+	alc = message_allocator(format, len);
+	doc = yyjson_read_opts(unconstify(char *, s), len, YYJSON_READ_NUMBER_AS_RAW, &alc, &err);
+	ok = doc ? decode_root(format, rec, yyjson_doc_get_root(doc), values, isnull, reject)
+		: syntax_reject(s, len, &err, reject);
+	if (format->large)
+		MemoryContextReset(format->large);
+	return ok;
+}
+
+/* Note for each slot the member of ROOT that has its name, the last if several do. */
+static void
+match_members(JsonFormat *format, yyjson_val *root)
+{
+	yyjson_obj_iter iter = yyjson_obj_iter_with(root);
+	int			guess = 0;
+	yyjson_val *key;
+
+	memset(format->found, 0, sizeof(yyjson_val *) * format->nslots);
+	if (format->nslots == 0)
+		return;
+	while ((key = yyjson_obj_iter_next(&iter)) != NULL)
+	{
+		const char *name = unsafe_yyjson_get_str(key);
+		int			len = unsafe_yyjson_get_len(key);
+		int			slot = guess;
+
+		if (!step_is(&format->slots[slot].step, name, len))
+			slot = find_slot(format, name, len);
+		if (slot < 0)
+			continue;
+		format->found[slot] = yyjson_obj_iter_get_val(key);
+		guess = slot + 1 < format->nslots ? slot + 1 : 0;
+	}
+}
+
+/* One step down: a member (the last of that name) or an element; NULL: not there. */
+static yyjson_val *
+descend(yyjson_val *value, const Step *step)
+{
+	yyjson_obj_iter iter;
+	yyjson_val *key;
+	yyjson_val *result = NULL;
+
+	if (yyjson_is_arr(value))
+		return step->index >= 0 ? yyjson_arr_get(value, step->index) : NULL;
+	if (!yyjson_is_obj(value))
+		return NULL;
+	iter = yyjson_obj_iter_with(value);
+	while ((key = yyjson_obj_iter_next(&iter)) != NULL)
+	{
+		if (step_is(step, unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key)))
+			result = yyjson_obj_iter_get_val(key);
+	}
+	return result;
+}
+
+/* A value's own JSON text, as it goes into a json or text column. */
+static bool
+store_json_text(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *isnull,
+				DpReject *reject)
+{
+	yyjson_alc	alc = context_allocator(CurrentMemoryContext);
+	size_t		len;
+	char	   *text = yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, &alc, &len, NULL);
+	bool		ok;
+
+	if (text == NULL)
+		return dp_reject(reject, "decode", format->base.fields[i].name,
+						 ERRCODE_PROGRAM_LIMIT_EXCEEDED, "JSON value is too large");
+	ok = dp_field_store(&format->base, i, text, len, values, isnull, reject);
+	pfree(text);
+	return ok;
+}
+
+/* A number in a notation that integer types do not read, such as 5.0 or 1e3, as digits. */
+static bool
+integer_text(const char *raw, int len, char *out, int *out_len)
+{
+	const char *end = raw + len;
+	bool		negative = *raw == '-';
+	uint64		mantissa = 0;
+	int			exponent = 0;
+	bool		fraction = false;
+
+	for (raw += negative; raw < end && *raw != 'e' && *raw != 'E'; raw++)
+	{
+		if (*raw == '.')
+		{
+			fraction = true;
+			continue;
+		}
+		if (mantissa > PG_UINT64_MAX / 10 - 1)
+			return false;
+		mantissa = mantissa * 10 + (*raw - '0');
+		exponent -= fraction;
+	}
+	if (raw < end)
+	{
+		if (end - raw > 6)
+			return false;
+		exponent += atoi(pnstrdup(raw + 1, end - raw - 1));
+	}
+	for (; exponent < 0 && mantissa % 10 == 0 && mantissa != 0; exponent++)
+		mantissa /= 10;
+	if (mantissa == 0)
+		exponent = 0;
+	if (exponent < 0 || exponent > 19)
+		return false;
+	for (; exponent > 0; exponent--)
+	{
+		if (mantissa > PG_UINT64_MAX / 10)
+			return false;
+		mantissa *= 10;
+	}
+	*out_len = snprintf(out, 32, "%s" UINT64_FORMAT, negative ? "-" : "", mantissa);
+	return true;
+}
+
+static inline bool
+has_notation(const char *raw, int len)
+{
+	for (int i = 0; i < len; i++)
+	{
+		if (raw[i] == '.' || (raw[i] | 0x20) == 'e')
+			return true;
+	}
+	return false;
+}
+
+static bool
+store_number(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *isnull,
+			 DpReject *reject)
+{
+	const char *raw = unsafe_yyjson_get_raw(value);
+	int			len = unsafe_yyjson_get_len(value);
+	char		digits[32];
+	int			ndigits;
+
+	if (format->fields[i].taker == TAKE_INTEGER && has_notation(raw, len) &&
+		integer_text(raw, len, digits, &ndigits))
+		return dp_field_store(&format->base, i, digits, ndigits, values, isnull, reject);
+	return dp_field_store(&format->base, i, raw, len, values, isnull, reject);
+}
+
+/* A string into a json column stays a JSON string. */
+static bool
+store_json_string(JsonFormat *format, int i, const char *s, int len, Datum *values,
+				  bool *isnull, DpReject *reject)
+{
+	DpField    *field = &format->base.fields[i];
+	StringInfoData buf;
+
+	if (!dp_field_to_server(&s, &len, reject))
+	{
+		reject->column = field->name;
+		return false;
+	}
+	if (!dp_field_clean(field, &s, &len))
+		return true;
+	initStringInfo(&buf);
+	escape_json(&buf, pnstrdup(s, len));
+	if (!dp_cast_text(&field->cast, buf.data, buf.len, &values[i], reject))
+	{
+		reject->column = field->name;
+		return false;
+	}
+	isnull[i] = false;
+	return true;
+}
+
+static bool
+store_string(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *isnull,
+			 DpReject *reject)
+{
+	const char *s = unsafe_yyjson_get_str(value);
+	int			len = unsafe_yyjson_get_len(value);
+
+	if (memchr(s, '\0', len) != NULL)
+		return dp_reject(reject, "decode", format->base.fields[i].name,
+						 ERRCODE_UNTRANSLATABLE_CHARACTER,
+						 "unsupported Unicode escape sequence: \\u0000 cannot be converted to text");
+	if (format->fields[i].taker == TAKE_JSON)
+		return store_json_string(format, i, s, len, values, isnull, reject);
+	return dp_field_store(&format->base, i, s, len, values, isnull, reject);
+}
+
+static bool
+store_value(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *isnull,
+			DpReject *reject)
+{
+	switch (yyjson_get_type(value))
+	{
+		case YYJSON_TYPE_STR:
+			return store_string(format, i, value, values, isnull, reject);
+		case YYJSON_TYPE_RAW:
+			return store_number(format, i, value, values, isnull, reject);
+		case YYJSON_TYPE_BOOL:
+			if (yyjson_is_true(value))
+				return dp_field_store(&format->base, i, "true", 4, values, isnull, reject);
+			return dp_field_store(&format->base, i, "false", 5, values, isnull, reject);
+		case YYJSON_TYPE_ARR:
+		case YYJSON_TYPE_OBJ:
+			if (format->fields[i].taker >= TAKE_TEXT)
+				return store_json_text(format, i, value, values, isnull, reject);
+			return dp_reject(reject, "cast", format->base.fields[i].name,
+							 ERRCODE_INVALID_PARAMETER_VALUE, "cannot cast %s to type %s",
+							 yyjson_is_arr(value) ? "an array" : "an object",
+							 format_type_be(format->base.fields[i].type));
+		default:
+			return true;		/* null */
+	}
+}
+
+static bool
+decode_root(JsonFormat *format, const DpRecord *rec, yyjson_val *root,
+			Datum *values, bool *isnull, DpReject *reject)
+{
+	if (!yyjson_is_obj(root) && !format->any_root)
+		return dp_reject(reject, "decode", NULL, ERRCODE_INVALID_TEXT_REPRESENTATION,
+						 "message is a JSON %s, expected an object",
+						 yyjson_is_raw(root) ? "number" : yyjson_get_type_desc(root));
+	match_members(format, root);
+	for (int i = 0; i < format->base.nfields; i++)
+	{
+		const JsonField *jf = &format->fields[i];
+		yyjson_val *value;
+
+		if (jf->slot == -2)
+			continue;
+		value = jf->slot == -1 ? root : format->found[jf->slot];
+		for (int n = 0; n < jf->nsteps && value != NULL; n++)
+			value = descend(value, &jf->steps[n]);
+		if (value != NULL && !store_value(format, i, value, values, isnull, reject))
+			return false;
+	}
+	return dp_field_finish(&format->base, rec, values, isnull, reject);
+}
