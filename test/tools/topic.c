@@ -141,7 +141,8 @@ grow(const char *name, int partitions)
 	rd_kafka_CreatePartitions(client, &topic, 1,
 							  options_for(RD_KAFKA_ADMIN_OP_CREATEPARTITIONS), replies);
 	event = wait_reply(name);
-	done = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &n);
+	done = rd_kafka_CreatePartitions_result_topics(
+		rd_kafka_event_CreatePartitions_result(event), &n);
 	check_topics(done, n, name);
 }
 
