@@ -1,12 +1,19 @@
 /*
  * dynpipe.c
  *	  Entry point of the library: settings, and when preloaded the shared
- *	  memory and the launcher.
+ *	  memory, the hooks and the launcher.
+ *
+ * Loaded by a session alone (no shared_preload_libraries), the library serves
+ * everything but streams.
  */
 #include "dynpipe.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "run/hooks.h"
+#include "run/launcher.h"
+#include "run/shmem.h"
+#include "run/wake.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -16,13 +23,71 @@ int			dp_max_shards = 1024;
 int			dp_worker_memory = 256 * 1024;
 int			dp_retry_initial = 1000;
 int			dp_retry_max = 60000;
+int			dp_check_interval = 10000;
 bool		dp_preloaded = false;
 
 PGDLLEXPORT void _PG_init(void);
+
+static void define_sizes(void);
+static void define_behaviour(void);
 
 /* Define the settings; register what needs shared_preload_libraries. */
 void
 _PG_init(void)
 {
 	dp_preloaded = process_shared_preload_libraries_in_progress;
+
+	if (dp_preloaded)
+		define_sizes();
+	define_behaviour();
+	MarkGUCPrefixReserved("dynpipe");
+	dp_wake_init();
+
+	/* A server that is being upgraded must not consume anything. */
+	if (!dp_preloaded || IsBinaryUpgrade)
+		return;
+	dp_shmem_init();
+	dp_hooks_init();
+	dp_launcher_register();
+}
+
+/* Settings that size shared memory: they exist only where they have an effect. */
+static void
+define_sizes(void)
+{
+	DefineCustomIntVariable("dynpipe.max_workers",
+							"Number of processes that run pipelines, over all databases.",
+							"Each needs a slot of max_worker_processes, as do the launcher and one supervisor per database.",
+							&dp_max_workers, 4, 1, 1024,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("dynpipe.max_shards",
+							"Number of pipelines times their workers that can run at the same time, over all databases.",
+							"Each takes about 2 kB of shared memory.",
+							&dp_max_shards, 1024, 1, 65536,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+}
+
+static void
+define_behaviour(void)
+{
+	DefineCustomIntVariable("dynpipe.worker_memory",
+							"Memory that one worker may use for records that it has read ahead and for its batch.",
+							NULL,
+							&dp_worker_memory, 256 * 1024, 16 * 1024, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("dynpipe.retry_initial",
+							"Wait after the first failure of a pipeline; doubled with each further one.",
+							NULL,
+							&dp_retry_initial, 1000, 10, 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("dynpipe.retry_max",
+							"Longest wait between two tries of a pipeline that fails.",
+							NULL,
+							&dp_retry_max, 60 * 1000, 10, 24 * 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("dynpipe.check_interval",
+							"How often a supervisor looks for changes that nobody told it of.",
+							"Changes made by the functions of dynpipe are told at once.",
+							&dp_check_interval, 10 * 1000, 100, 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 }

@@ -26,6 +26,15 @@ typedef enum DpShardStep
 	DP_STEP_GONE				/* pipeline dropped, disabled or restored: close, do not reopen */
 } DpShardStep;
 
+/* Known end of a partition, for dynpipe.partitions; the first DP_MAX_ENDS of a shard are shown. */
+#define DP_MAX_ENDS 32
+
+typedef struct DpPartitionEnd
+{
+	int32		partition;
+	int64		high;			/* offset that the next record will get */
+} DpPartitionEnd;
+
 /* What the last steps did, for shared memory; cumulative over the shard's life. */
 typedef struct DpShardStats
 {
@@ -44,6 +53,8 @@ typedef struct DpShardStats
 	int64		lag;			/* records behind, all partitions; -1 unknown */
 	int32		partitions;
 	int32		version;		/* configuration in force */
+	int32		nends;			/* entries of ends that are filled; 0: none known */
+	DpPartitionEnd ends[DP_MAX_ENDS];
 } DpShardStats;
 
 extern DpShard *dp_shard_open(int64 pipeline_id, int index, int count,
