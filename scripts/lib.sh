@@ -57,10 +57,12 @@ scratch_folder() {
 # Make the private server usable by that account: where it is, or, when the
 # checkout is somewhere only root may look, by a copy in scratch folder $1.
 reachable_server() {
+    local part
     if ! as_server test -x "$(private_bin)/postgres" 2>/dev/null; then
         mkdir -p "$1/build"
-        cp -r "$build/pg" "$1/build/pg"
-        [ ! -d "$build/tools" ] || cp -r "$build/tools" "$1/build/tools"
+        for part in pg tools kafka; do
+            [ ! -d "$build/$part" ] || cp -r "$build/$part" "$1/build/$part"
+        done
         chmod -R a+rX "$1/build"
         build=$1/build
         server=$build/pg
