@@ -243,13 +243,19 @@ static void
 check_member(DpCheck *chk, const json_t *value, const DpShape *shape,
 			 const DpKey *key, void *target)
 {
+	const char *hint = NULL;
+
 	if (type_bit(value) & key->kind->accepts)
+	{
 		key->kind->read(chk, value, key, (char *) target + key->offset);
-	else
-		dp_check_problem(chk, json_is_null(value) && !key->required ?
-						 "Leave the key out to get its default." : NULL,
-						 "%s must be %s, not %s", key->name, key->kind->expected,
-						 dp_check_type_name(value));
+		return;
+	}
+	if (key->kind->allowed != NULL)
+		hint = key->kind->allowed(key);
+	else if (json_is_null(value) && !key->required)
+		hint = "Leave the key out to get its default.";
+	dp_check_problem(chk, hint, "%s must be %s, not %s", key->name, key->kind->expected,
+					 dp_check_type_name(value));
 }
 
 static void
@@ -257,12 +263,15 @@ unknown_key(DpCheck *chk, const DpShape *shape, const char *name)
 {
 	const char *names[64];
 	int			n = 0;
+	int			len = strlen(name);
 
 	for (const DpKey *key = shape->keys; key->name != NULL; key++)
 		names[n++] = key->name;
 	Assert(n < lengthof(names));
 	names[n] = NULL;
-	dp_check_problem(chk, dp_check_hint(name, names, "Allowed keys"),
+	dp_check_problem(chk, len > 0 && name[len - 1] == ')' ?
+					 "In YAML's braces a value with a comma needs quotes: \"numeric(12,2)\"." :
+					 dp_check_hint(name, names, "Allowed keys"),
 					 "unknown key \"%s\" in %s", dp_tree_clip(name, DP_MAX_QUOTED), shape->what);
 }
 

@@ -57,6 +57,7 @@ typedef struct DpKind
 	const char *expected;		/* completes "must be ..." */
 	void		(*read) (DpCheck *chk, const json_t *value, const DpKey *key, void *field);
 	void		(*write) (StringInfo buf, const DpKey *key, const void *field);
+	char	   *(*allowed) (const DpKey *key);	/* hint beyond EXPECTED, or NULL */
 } DpKind;
 
 struct DpKey

@@ -78,7 +78,9 @@ read_from(DpCheck *chk, const json_t *value, const DpKey *key, void *field)
 	*(char **) field = from;
 	if (json_is_integer(value) && json_integer_value(value) < 1)
 		problem = "columns are counted from 1";
-	if (problem != NULL)
+	if (from[0] == '\0')
+		dp_check_problem(chk, hint, "from must not be empty");
+	else if (problem != NULL)
 		dp_check_problem(chk, hint, "%s: \"%s\"", problem, dp_tree_clip(from, DP_MAX_QUOTED));
 }
 
@@ -93,8 +95,6 @@ from_problem(const char *from, const char **hint)
 {
 	int			len = strcspn(from, "/");
 
-	if (from[0] == '\0')
-		return "from must not be empty";
 	if (from[0] == '/' && !is_pointer(from))
 	{
 		*hint = "In an RFC 6901 pointer ~0 stands for ~ and ~1 for /.";

@@ -69,6 +69,8 @@ void
 dp_check_silver(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec)
 {
 	const json_t *silver = json_object_get(pipeline, "silver");
+	const json_t *key = json_object_get(silver, "key");
+	bool		keyless = key == NULL || (json_is_array(key) && json_array_size(key) == 0);
 	const char *const *columns;
 
 	if (!spec->silver)
@@ -84,10 +86,10 @@ dp_check_silver(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec)
 	columns = column_names(spec);
 	check_names(chk, silver, "key", spec->key, columns);
 	check_names(chk, silver, "sequence_by", spec->sequence_by, columns);
-	if (spec->sequence_by != NIL && json_object_get(silver, "key") == NULL)
+	if (spec->sequence_by != NIL && keyless)
 		dp_check_problem_in(chk, "silver/sequence_by", "Add \"key\", or leave sequence_by out.",
 							"sequence_by needs a key");
-	if (spec->delete_when != NULL && json_object_get(silver, "key") == NULL)
+	if (spec->delete_when != NULL && keyless)
 		dp_check_problem_in(chk, "silver/delete_when", "Add \"key\", or use \"where\".",
 							"delete_when needs a key");
 	check_expect(chk, spec);

@@ -38,6 +38,7 @@ static void read_duration(DpCheck *chk, const json_t *value, const DpKey *key, v
 static void write_duration(StringInfo buf, const DpKey *key, const void *field);
 static void read_choice(DpCheck *chk, const json_t *value, const DpKey *key, void *field);
 static void write_choice(StringInfo buf, const DpKey *key, const void *field);
+static char *choice_allowed(const DpKey *key);
 static void read_table(DpCheck *chk, const json_t *value, const DpKey *key, void *field);
 static void write_table(StringInfo buf, const DpKey *key, const void *field);
 static bool parse_quantity(const char *text, const Unit *units, int64 *result);
@@ -61,7 +62,7 @@ const DpKind dp_kind_duration = {
 	DP_JSON_TEXT, "a duration like '30s', '5min' or '1h'", read_duration, write_duration
 };
 const DpKind dp_kind_choice = {
-	DP_JSON_TEXT, "one of the allowed words", read_choice, write_choice
+	DP_JSON_TEXT, "one of the allowed words", read_choice, write_choice, choice_allowed
 };
 const DpKind dp_kind_table = {
 	DP_JSON_TEXT, "a table name like 'schema.table'", read_table, write_table
@@ -244,6 +245,12 @@ write_choice(StringInfo buf, const DpKey *key, const void *field)
 	const char *const *names = key->arg;
 
 	dp_write_text(buf, names[*(const int *) field]);
+}
+
+static char *
+choice_allowed(const DpKey *key)
+{
+	return dp_check_hint("", key->arg, "Allowed values");
 }
 
 static void
