@@ -225,7 +225,7 @@ step(DpServed *served, Size memory_limit, int wake_fd)
 	served->due = 0;
 	if (result == DP_STEP_BUSY)
 		served->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BUSY_RETRY_MS);
-	dp_served_publish(served, before != result && (before == DP_STEP_WORKED || before == DP_STEP_CONNECTING));
+	dp_served_publish(served, before == DP_STEP_CONNECTING && before != result);
 	if (result == DP_STEP_WORKED)
 		pgstat_report_stat(false);
 	return result;

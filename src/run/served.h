@@ -54,7 +54,7 @@ extern void dp_served_release(DpServed *served, bool gone);
 /* Something that the shard depends on has changed; BY_USER: retry now whatever failed. */
 extern void dp_served_changed(DpServed *served, bool by_user);
 
-/* Write statistics to shared memory, at most every 100 ms unless FORCE. */
+/* Write statistics to shared memory, some times a second at most unless FORCE. */
 extern void dp_served_publish(DpServed *served, bool force);
 
 #endif							/* DP_SERVED_H */

@@ -14,6 +14,25 @@
 #error "dynpipe needs PostgreSQL 15 or newer"
 #endif
 
+/*
+ * With hidden visibility, 15 exports a function's description but not the
+ * function; from 16 on the macro does both.
+ */
+#if PG_VERSION_NUM < 160000
+#include "fmgr.h"
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(funcname) \
+	extern PGDLLEXPORT Datum funcname(PG_FUNCTION_ARGS); \
+	extern PGDLLEXPORT const Pg_finfo_record *CppConcat(pg_finfo_, funcname) (void); \
+	const Pg_finfo_record * \
+	CppConcat(pg_finfo_, funcname) (void) \
+	{ \
+		static const Pg_finfo_record my_finfo = {1}; \
+		return &my_finfo; \
+	} \
+	extern int no_such_variable
+#endif
+
 /* Soft errors in input functions came with 16. */
 #if PG_VERSION_NUM >= 160000
 #define DP_HAVE_SOFT_ERRORS 1
@@ -21,11 +40,16 @@
 #endif
 
 #include "access/relation.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
+#include "utils/wait_event.h"
 
 /*
  * Give ESTATE a range table with REL as entry 1, as error messages about its
@@ -68,5 +92,21 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 
 /* parseTypeString's last argument: a flag until 15, an error sink from 16; 0 = raise. */
 #define dp_parse_type(str, type, typmod)	parseTypeString((str), (type), (typmod), 0)
+
+/* Ownership checks were made one function in 16. */
+#if PG_VERSION_NUM >= 160000
+#define dp_owns_database(dbid, role)	object_ownercheck(DatabaseRelationId, dbid, role)
+#define dp_owns_extension(extid, role)	object_ownercheck(ExtensionRelationId, extid, role)
+#else
+#define dp_owns_database(dbid, role)	pg_database_ownercheck(dbid, role)
+#define dp_owns_extension(extid, role)	pg_extension_ownercheck(extid, role)
+#endif
+
+/* Extensions name their waits from 17 on; before, pg_stat_activity says "Extension". */
+#if PG_VERSION_NUM >= 170000
+#define dp_wait_event(name)				WaitEventExtensionNew(name)
+#else
+#define dp_wait_event(name)				((uint32) PG_WAIT_EXTENSION)
+#endif
 
 #endif							/* DP_COMPAT_H */
