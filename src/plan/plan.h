@@ -65,16 +65,18 @@ typedef struct DpSilverColumn
 	const char *expr;			/* derived: the user's expression */
 	const char *description;
 	bool		is_key;
+	bool		exists;			/* in the silver table when the plan was made */
 } DpSilverColumn;
 
 /*
  * A verdict of transform_sql: 0 = load, one of the constants below, or k > 0 =
  * the k-th rule of this array failed (first that fails in the order given).
  * Rules with DP_ACTION_WARN never give a verdict: rule k sets bit k-1 of
- * _warned (so at most 63 rules).
+ * _warned (so at most 63 rules).  A record that deletes (_delete) is checked
+ * for its key and sequence only.
  */
 #define DP_VERDICT_DROPPED			(-1)	/* by where */
-#define DP_VERDICT_NULL_KEY			(-2)	/* a derived key is NULL */
+#define DP_VERDICT_NULL_KEY			(-2)	/* a (derived) key column is NULL */
 #define DP_VERDICT_NULL_SEQUENCE	(-3)	/* sequence_by is NULL, not a tombstone */
 
 typedef struct DpRule
@@ -132,6 +134,8 @@ typedef struct DpPlan
 	int			nsilver;
 	DpSilverColumn *silver;
 	TupleDesc	rows_desc;		/* dynpipe_rows */
+	Oid			silver_relid;	/* InvalidOid: did not exist when the plan was made */
+	TupleDesc	silver_desc;	/* row type of the silver table as it is, or will be */
 	bool		upsert;
 	const char *append_sql;		/* INSERT INTO silver SELECT FROM dynpipe_rows RETURNING *: used
 								 * when the table cannot be written by multi-insert */

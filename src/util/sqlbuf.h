@@ -15,6 +15,7 @@
 
 extern void dp_sql_append(StringInfo buf, const char *fmt,...);
 extern char *dp_sql(const char *fmt,...);
+extern char *dp_sql_va(const char *fmt, va_list args);
 
 /*
  * Is EXPR exactly one SQL expression (no second column, no FROM, no statement

@@ -1,0 +1,500 @@
+/*
+ * gold_delta.c
+ *	  Gold kept by adding what is new and subtracting what was replaced.
+ *
+ * Append-only silver: the query itself runs over dynpipe_new and its result is
+ * merged into the table, in one statement.
+ *
+ * Silver with keys: rows of dynpipe_new count for, rows of dynpipe_old against
+ * their groups.  A sum is null when nothing was summed, and special values of
+ * numeric cannot be subtracted, so hidden columns keep, per sum or avg:
+ *	  _n_x     how many values      _sum_x   the sum of the finite ones
+ *	  _nan_x   how many NaN         _pos_x, _neg_x   how many infinities
+ * and the visible column is computed from them.  _rows counts the rows of a
+ * group; at none the group goes.  Without GROUP BY there is one group, which
+ * stays; the hidden column _one is its key.
+ *
+ * Statements write in key order, so that workers cannot deadlock.
+ */
+#include "dynpipe.h"
+
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "plan/gold.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* A statement in the making: its parts, filled column by column. */
+typedef struct Delta
+{
+	const DpGoldQuery *q;
+	StringInfoData names;		/* columns of the table, visible first */
+	StringInfoData hidden;		/* hidden column definitions: ", name type" */
+	StringInfoData values;		/* what to insert for names */
+	StringInfoData merge;		/* assignments of ON CONFLICT */
+	StringInfoData input;		/* upsert: columns of the innermost select */
+	StringInfoData net;			/* upsert: new minus old of the bookkeeping columns */
+	StringInfoData hidden_names;
+	StringInfoData hidden_values;
+} Delta;
+
+static const char *plain_query(DpGoldQuery *q);
+static const char *read_item(DpGoldQuery *q, DpGoldItem *item, Expr *expr);
+static const char *read_aggregate(DpGoldQuery *q, DpGoldItem *item, Aggref *agg);
+static const char *not_exact(const DpGoldQuery *q, const DpGoldItem *item, Node *arg);
+static void append_item(Delta *d, const DpGoldItem *item);
+static void append_avg(Delta *d, const DpGoldItem *item);
+static void net_item(Delta *d, const DpGoldItem *item, int index);
+static void net_sum(Delta *d, const DpGoldItem *item, int index);
+static void net_column(Delta *d, const char *name, const char *type, const char *net);
+static void hide(Delta *d, const char *name, const char *type, const char *value);
+static void set(Delta *d, const char *name, const char *fmt,...);
+static char *sum_of(const DpGoldItem *item, const char *left, const char *right);
+static char *net_count(const char *what, const char *condition);
+static char *hidden_name(const char *kind, const DpGoldItem *item);
+static char *append_select(const Delta *d, const char *relation);
+static char *net_select(const Delta *d, bool fill);
+static char *input_select(const Delta *d, const char *sign, const char *relation);
+static char *sweep_sql(const DpGoldPlan *gold, const Delta *d);
+static char *key_names(const DpGoldQuery *q);
+static char *ordinals(const DpGoldQuery *q);
+static char *inner_keys(const DpGoldQuery *q);
+static bool special(const DpGoldQuery *q, const DpGoldItem *item);
+
+/* NULL when deltas can keep the query, else why not. */
+const char *
+dp_gold_delta_refuses(DpGoldQuery *q)
+{
+	const char *reason = plain_query(q);
+	int			n = 0;
+	ListCell   *lc;
+
+	if (reason)
+		return reason;
+	foreach(lc, q->query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, lc);
+
+		if (entry->resjunk)
+			continue;
+		reason = read_item(q, &q->items[n++], entry->expr);
+		if (reason)
+			return reason;
+	}
+	return NULL;
+}
+
+void
+dp_gold_delta(DpGoldPlan *gold, const DpGoldQuery *q)
+{
+	Delta		d = {.q = q};
+	char	   *keys = key_names(q);
+	char	   *insert;
+
+	initStringInfo(&d.names);
+	initStringInfo(&d.hidden);
+	initStringInfo(&d.values);
+	initStringInfo(&d.merge);
+	initStringInfo(&d.input);
+	initStringInfo(&d.net);
+	initStringInfo(&d.hidden_names);
+	initStringInfo(&d.hidden_values);
+	if (q->upsert)
+		net_column(&d, "_rows", "bigint", net_count("*", "true"));
+	for (int i = 0; i < q->nitems; i++)
+	{
+		dp_sql_append(&d.names, "%s%I", i ? ", " : "", q->items[i].name);
+		dp_sql_append(&d.values, i ? ", " : "");
+		if (q->upsert)
+			net_item(&d, &q->items[i], i);
+		else
+			append_item(&d, &q->items[i]);
+	}
+	if (q->nkeys == 0)
+		dp_sql_append(&d.hidden, ", _one boolean NOT NULL DEFAULT true");
+	dp_gold_create(gold, q, d.hidden.data, keys, " WITH (fillfactor = 70)");
+	insert = dp_sql("INSERT INTO %T AS g (%s%s)\n", &gold->table, d.names.data,
+					d.hidden_names.data);
+	gold->fill_sql = dp_sql("%s%s", insert, q->upsert ? net_select(&d, true) :
+							append_select(&d, NULL));
+	gold->apply_sql = list_make1(dp_sql("%s%s\nON CONFLICT (%s) DO UPDATE SET %s", insert,
+										q->upsert ? net_select(&d, false) :
+										append_select(&d, DP_REL_NEW),
+										keys, d.merge.data));
+	if (q->upsert && q->nkeys > 0)
+		gold->apply_sql = lappend(gold->apply_sql, sweep_sql(gold, &d));
+}
+
+/* One table, filtered and grouped, and nothing else. */
+static const char *
+plain_query(DpGoldQuery *q)
+{
+	Query	   *query = q->query;
+
+	if (!q->sliced || q->nreads != 1 || query->setOperations || query->cteList ||
+		list_length(query->rtable) != 1 || list_length(query->jointree->fromlist) != 1 ||
+		linitial_node(RangeTblEntry, query->rtable)->rtekind != RTE_NAMEDTUPLESTORE)
+		return "the query reads more than the silver table";
+	if (query->groupingSets)
+		return "it has grouping sets";
+	if (query->distinctClause)
+		return "it has DISTINCT";
+	if (query->havingQual)
+		return "it has HAVING";
+	if (query->hasWindowFuncs || query->hasTargetSRFs)
+		return "it has window or set-returning functions";
+	if (query->hasSubLinks)
+		return "it has subqueries";
+	if (query->limitCount || query->limitOffset)
+		return "it has LIMIT";
+	if (!query->hasAggs)
+		return "it has no aggregates";
+	if (q->unstable)
+		return "it depends on the clock or on a volatile function";
+	if (list_length(query->groupClause) != q->nkeys)
+		return "it groups by what it does not select";
+	return NULL;
+}
+
+static const char *
+read_item(DpGoldQuery *q, DpGoldItem *item, Expr *expr)
+{
+	if (item->is_key)
+		return dp_plan_equals(item->type) ? NULL :
+			psprintf("type %s of \"%s\" has no order", format_type_be(item->type), item->name);
+	if (!IsA(expr, Aggref) || q->text[item->text.start] == '(')
+		return psprintf("\"%s\" is not a plain aggregate", item->name);
+	return read_aggregate(q, item, castNode(Aggref, expr));
+}
+
+static const char *
+read_aggregate(DpGoldQuery *q, DpGoldItem *item, Aggref *agg)
+{
+	static const char *const names[] = {[DP_AGG_COUNT] = "count",[DP_AGG_SUM] = "sum",
+	[DP_AGG_AVG] = "avg",[DP_AGG_MIN] = "min",[DP_AGG_MAX] = "max"};
+	const char *name = get_func_name(agg->aggfnoid);
+	Node	   *arg = agg->args ? (Node *) linitial_node(TargetEntry, agg->args)->expr : NULL;
+
+	if (get_func_namespace(agg->aggfnoid) == PG_CATALOG_NAMESPACE)
+		for (int i = DP_AGG_COUNT; i <= DP_AGG_MAX; i++)
+			if (strcmp(name, names[i]) == 0)
+				item->agg = i;
+	if (item->agg == DP_AGG_NONE)
+		return psprintf("%s() cannot be kept by adding", name);
+	if (agg->aggdistinct || agg->aggorder)
+		return psprintf("\"%s\" needs distinct or ordered values", item->name);
+	item->star = agg->aggstar;
+	if (!dp_gold_slice_call(q, item))
+		return psprintf("\"%s\" is not a plain aggregate", item->name);
+	if (item->star)
+		return NULL;
+	item->arg_type = exprType(arg);
+	return not_exact(q, item, arg);
+}
+
+/* Would adding and subtracting give the very same value as the aggregate? */
+static const char *
+not_exact(const DpGoldQuery *q, const DpGoldItem *item, Node *arg)
+{
+	Oid			type = item->arg_type;
+	bool		is_int = type == INT2OID || type == INT4OID || type == INT8OID;
+
+	/* "count(t.*)" would be more than one column where the argument is computed first. */
+	if (type == RECORDOID || get_typtype(type) == TYPTYPE_COMPOSITE)
+		return psprintf("\"%s\" is over whole rows", item->name);
+	if (item->agg == DP_AGG_COUNT)
+		return NULL;
+	if (item->agg == DP_AGG_MIN || item->agg == DP_AGG_MAX)
+		return q->upsert ? psprintf("\"%s\" cannot be kept when rows are replaced", item->name) :
+			NULL;
+	if (is_int)
+		return NULL;
+	if (type != NUMERICOID)
+		return psprintf("%s of type %s depends on the order of additions",
+						item->agg == DP_AGG_SUM ? "sum" : "avg", format_type_be(type));
+	/* The digits of a quotient depend on the scale of a sum, which subtracting does not restore. */
+	if (q->upsert && item->agg == DP_AGG_AVG && exprTypmod(arg) == -1)
+		return psprintf("the argument of \"%s\" has no fixed scale", item->name);
+	return NULL;
+}
+
+/* Append-only: the aggregate's own value, and how it merges. */
+static void
+append_item(Delta *d, const DpGoldItem *item)
+{
+	const char *name = item->name;
+
+	dp_sql_append(&d->values, "%E", dp_gold_render(d->q, item->text, DP_REL_NEW));
+	if (item->is_key)
+		return;
+	if (item->agg == DP_AGG_COUNT)
+		set(d, name, "g.%I + excluded.%I", name, name);
+	else if (item->agg == DP_AGG_SUM)
+		set(d, name, "coalesce(g.%I + excluded.%I, g.%I, excluded.%I)", name, name, name, name);
+	else if (item->agg == DP_AGG_AVG)
+		append_avg(d, item);
+	else
+		set(d, name, "%s(g.%I, excluded.%I)", item->agg == DP_AGG_MIN ? "least" : "greatest",
+			name, name);
+}
+
+static void
+append_avg(Delta *d, const DpGoldItem *item)
+{
+	char	   *n = hidden_name("_n", item);
+	char	   *sum = hidden_name("_sum", item);
+	char	   *arg = dp_gold_render(d->q, item->arg, DP_REL_NEW);
+	char	   *filter = item->filter.start < 0 ? "" :
+		dp_sql(" FILTER (WHERE %E)", dp_gold_render(d->q, item->filter, DP_REL_NEW));
+
+	hide(d, n, "bigint NOT NULL", dp_sql("count%E%s", arg, filter));
+	hide(d, sum, "numeric", dp_sql("sum%E%s", arg, filter));
+	set(d, n, "g.%I + excluded.%I", n, n);
+	set(d, sum, "coalesce(g.%I + excluded.%I, g.%I, excluded.%I)", sum, sum, sum, sum);
+	set(d, item->name, "coalesce(g.%I + excluded.%I, g.%I, excluded.%I) / "
+		"nullif(g.%I + excluded.%I, 0)", sum, sum, sum, sum, n, n);
+}
+
+/* Upsert: input columns _k (key), _a (argument), _f (filter) by number; then the net values. */
+static void
+net_item(Delta *d, const DpGoldItem *item, int index)
+{
+	const char *condition = "true";
+	const char *what = "*";
+
+	if (item->is_key)
+	{
+		dp_sql_append(&d->input, ", %E AS _k%d", dp_gold_render(d->q, item->text, DP_REL_NEW),
+					  index);
+		dp_sql_append(&d->values, "_k%d", index);
+		return;
+	}
+	if (!item->star)
+	{
+		dp_sql_append(&d->input, ", %E AS _a%d", dp_gold_render(d->q, item->arg, DP_REL_NEW),
+					  index);
+		what = psprintf("_a%d", index);
+	}
+	if (item->filter.start >= 0)
+	{
+		dp_sql_append(&d->input, ", %E AS _f%d", dp_gold_render(d->q, item->filter, DP_REL_NEW),
+					  index);
+		condition = psprintf("_f%d", index);
+	}
+	if (item->agg != DP_AGG_COUNT)
+	{
+		net_sum(d, item, index);
+		return;
+	}
+	dp_sql_append(&d->values, "%I", item->name);
+	dp_sql_append(&d->net, ", %s AS %I", net_count(what, condition), item->name);
+	set(d, item->name, "g.%I + excluded.%I", item->name, item->name);
+}
+
+static void
+net_sum(Delta *d, const DpGoldItem *item, int index)
+{
+	char	   *what = psprintf("_a%d", index);
+	char	   *condition = item->filter.start < 0 ? "true" : psprintf("_f%d", index);
+	char	   *finite = condition;
+	char	   *sum = hidden_name("_sum", item);
+
+	net_column(d, hidden_name("_n", item), "bigint", net_count(what, condition));
+	if (special(d->q, item))
+	{
+		finite = psprintf("%s AND %s NOT IN ('NaN', 'Infinity', '-Infinity')", condition, what);
+		net_column(d, hidden_name("_nan", item), "bigint",
+				   net_count(what, psprintf("%s AND %s = 'NaN'", condition, what)));
+		net_column(d, hidden_name("_pos", item), "bigint",
+				   net_count(what, psprintf("%s AND %s = 'Infinity'", condition, what)));
+		net_column(d, hidden_name("_neg", item), "bigint",
+				   net_count(what, psprintf("%s AND %s = '-Infinity'", condition, what)));
+	}
+	net_column(d, sum, item->arg_type == INT2OID || item->arg_type == INT4OID ?
+			   "bigint" : "numeric",
+			   dp_sql("coalesce(sum(%s) FILTER (WHERE _new AND %s), 0) - "
+					  "coalesce(sum(%s) FILTER (WHERE NOT _new AND %s), 0)",
+					  what, finite, what, finite));
+	dp_sql_append(&d->values, "%s", sum_of(item, "", NULL));
+	set(d, item->name, "%s", sum_of(item, "g.", "excluded."));
+}
+
+/* A hidden column that simply adds up. */
+static void
+net_column(Delta *d, const char *name, const char *type, const char *net)
+{
+	dp_sql_append(&d->net, ", %s AS %I", net, name);
+	hide(d, name, dp_sql("%s NOT NULL", type), dp_sql("%I", name));
+	set(d, name, "g.%I + excluded.%I", name, name);
+}
+
+static void
+hide(Delta *d, const char *name, const char *type, const char *value)
+{
+	dp_sql_append(&d->hidden, ", %I %s", name, type);
+	dp_sql_append(&d->hidden_names, ", %I", name);
+	dp_sql_append(&d->hidden_values, ", %s", value);
+}
+
+static void
+set(Delta *d, const char *name, const char *fmt,...)
+{
+	va_list		args;
+	char	   *value;
+
+	va_start(args, fmt);
+	value = dp_sql_va(fmt, args);
+	va_end(args);
+	dp_sql_append(&d->merge, "%s%I = %s", d->merge.len ? ", " : "", name, value);
+}
+
+/* The visible sum or avg of ITEM from its hidden columns, of one row or of two together. */
+static char *
+sum_of(const DpGoldItem *item, const char *left, const char *right)
+{
+	static const char *const kinds[] = {"_n", "_sum", "_nan", "_pos", "_neg"};
+	char	   *part[lengthof(kinds)];
+	char	   *value;
+
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		char	   *name = hidden_name(kinds[i], item);
+
+		part[i] = right ? dp_sql("(%s%I + %s%I)", left, name, right, name) : dp_sql("%I", name);
+	}
+	value = item->agg == DP_AGG_SUM ? part[1] : dp_sql("%s::numeric / %s", part[1], part[0]);
+	if (item->arg_type != NUMERICOID)
+		return dp_sql("CASE WHEN %s > 0 THEN %s END", part[0], value);
+	return dp_sql("CASE WHEN %s = 0 THEN NULL WHEN %s > 0 OR %s > 0 AND %s > 0 THEN 'NaN' "
+				  "WHEN %s > 0 THEN 'Infinity' WHEN %s > 0 THEN '-Infinity' ELSE %s END",
+				  part[0], part[2], part[3], part[4], part[3], part[4], value);
+}
+
+static char *
+net_count(const char *what, const char *condition)
+{
+	return psprintf("count(%s) FILTER (WHERE _new AND %s) - count(%s) FILTER (WHERE NOT _new AND %s)",
+					what, condition, what, condition);
+}
+
+/* "_sum_revenue", shortened so that it fits. */
+static char *
+hidden_name(const char *kind, const DpGoldItem *item)
+{
+	return makeObjectName(kind, item->name, NULL);
+}
+
+/* The user's query over RELATION (NULL: silver), with the hidden columns added. */
+static char *
+append_select(const Delta *d, const char *relation)
+{
+	const DpGoldQuery *q = d->q;
+	StringInfoData buf;
+	char	   *keys = ordinals(q);
+
+	initStringInfo(&buf);
+	dp_sql_append(&buf, "SELECT %s%s\nFROM %s", d->values.data, d->hidden_values.data,
+				  dp_gold_render(q, q->from, relation));
+	if (q->where.start >= 0)
+		dp_sql_append(&buf, "\nWHERE %E", dp_gold_render(q, q->where, DP_REL_NEW));
+	if (q->nkeys > 0)
+		dp_sql_append(&buf, "\nGROUP BY %s ORDER BY %s", keys, keys);
+	return buf.data;
+}
+
+/* New minus old per group; with FILL what is in silver now. */
+static char *
+net_select(const Delta *d, bool fill)
+{
+	StringInfoData buf;
+	char	   *keys = inner_keys(d->q);
+	char	   *input = input_select(d, "true", fill ? NULL : DP_REL_NEW);
+
+	if (!fill)
+		input = dp_sql("%s\n\t\tUNION ALL %s", input, input_select(d, "false", DP_REL_OLD));
+	initStringInfo(&buf);
+	dp_sql_append(&buf, "SELECT %s%s\nFROM (SELECT %s\n\tFROM (%s) AS d", d->values.data,
+				  d->hidden_values.data, keys[0] ? dp_sql("%s%s", keys, d->net.data) :
+				  d->net.data + strlen(", "), input);
+	if (keys[0])
+		dp_sql_append(&buf, "\n\tGROUP BY %s) AS n\nORDER BY %s", keys, keys);
+	else
+		dp_sql_append(&buf, ") AS n");
+	return buf.data;
+}
+
+/* The rows that count, with keys, arguments and filters computed once. */
+static char *
+input_select(const Delta *d, const char *sign, const char *relation)
+{
+	const DpGoldQuery *q = d->q;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	dp_sql_append(&buf, "SELECT %s AS _new%s FROM %s", sign, d->input.data,
+				  dp_gold_render(q, q->from, relation));
+	if (q->where.start >= 0)
+		dp_sql_append(&buf, " WHERE %E", dp_gold_render(q, q->where, DP_REL_NEW));
+	return buf.data;
+}
+
+/*
+ * Groups without rows go.  Only groups of dynpipe_old can have lost their
+ * last row; their keys one by one narrow the search, _rows decides.
+ */
+static char *
+sweep_sql(const DpGoldPlan *gold, const Delta *d)
+{
+	StringInfoData buf;
+	char	   *old = input_select(d, "false", DP_REL_OLD);
+
+	initStringInfo(&buf);
+	dp_sql_append(&buf, "DELETE FROM %T AS g WHERE g._rows = 0", &gold->table);
+	for (int i = 0; i < d->q->nitems; i++)
+		if (d->q->items[i].is_key)
+			dp_gold_narrow(&buf, &d->q->items[i], "g",
+						   dp_sql("SELECT DISTINCT _k%d FROM (%s) AS d", i, old));
+	return buf.data;
+}
+
+static char *
+key_names(const DpGoldQuery *q)
+{
+	return q->nkeys > 0 ? dp_gold_columns(q, "", true) : "_one";
+}
+
+/* The places of the keys in the select list. */
+static char *
+ordinals(const DpGoldQuery *q)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < q->nitems; i++)
+		if (q->items[i].is_key)
+			dp_sql_append(&buf, "%s%d", buf.len ? ", " : "", i + 1);
+	return buf.data;
+}
+
+static char *
+inner_keys(const DpGoldQuery *q)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < q->nitems; i++)
+		if (q->items[i].is_key)
+			dp_sql_append(&buf, "%s_k%d", buf.len ? ", " : "", i);
+	return buf.data;
+}
+
+/* Can the argument be NaN or infinite while sums must be subtracted? */
+static bool
+special(const DpGoldQuery *q, const DpGoldItem *item)
+{
+	return q->upsert && item->arg_type == NUMERICOID;
+}

@@ -1,0 +1,569 @@
+/*
+ * plan.c
+ *	  From a pipeline's spec to its DpPlan: types looked up, columns laid out,
+ *	  expressions analysed; the statements are then written by plan_sql.c, the
+ *	  gold tables planned by gold.c.
+ *
+ *	  schema columns --> fields (dynpipe_batch) --> silver columns --> rules
+ *	                                  derive: adds or replaces ^
+ *
+ * Everything is looked up as the pipeline's owner.  All memory of the plan is
+ * in plan->cxt; problems are added in the caller's context, since the plan is
+ * thrown away when there are any.  The spec is referred to, not copied: the
+ * caller keeps it as long as the plan.
+ */
+#include "dynpipe.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_type.h"
+#include "plan/build.h"
+#include "util/as_owner.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+
+/* What a guarded look-up works on. */
+typedef struct TypeLookup
+{
+	const char *name;
+	Oid			type;
+	int32		typmod;
+	const char *value;			/* default value */
+	Datum		datum;
+} TypeLookup;
+
+static void build_all(DpBuild *build);
+static void build_fields(DpBuild *build);
+static void build_field(DpBuild *build, int index, const DpColumnSpec *column);
+static void build_default(DpBuild *build, int index, const DpColumnSpec *column);
+static void look_up_type(void *arg);
+static void read_default(void *arg);
+static const char *type_hint(const char *name);
+static TupleDesc make_batch_desc(const DpPlan *plan);
+static void build_silver(DpBuild *build);
+static void build_derived(DpBuild *build);
+static void check_names(DpBuild *build, const List *names, const char *key, bool is_key);
+static void build_rules(DpBuild *build);
+static void read_silver_table(DpBuild *build);
+static void adopt_silver_column(DpBuild *build, Form_pg_attribute att);
+static TupleDesc make_rows_desc(const DpPlan *plan);
+static TupleDesc make_checked_desc(const DpPlan *plan);
+static TupleDesc make_silver_desc(const DpPlan *plan, TupleDesc existing);
+static bool has_column(TupleDesc desc, const char *name);
+static void set_column(TupleDesc desc, int attno, const char *name, Oid type, int32 typmod,
+					   Oid collation);
+
+DpPlan *
+dp_plan_build(const DpPipelineSpec *spec, int64 pipeline_id, int32 version, Oid owner,
+			  bool tables_exist, DpDocument *doc, MemoryContext parent)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(parent, "dynpipe plan", ALLOCSET_DEFAULT_SIZES);
+	DpDocument	own_doc = {0};
+	DpBuild		build = {.doc = doc ? doc : &own_doc, .caller = caller,
+	.tables_exist = tables_exist};
+	DpPlan	   *plan;
+	DpRole		role;
+
+	MemoryContextSwitchTo(cxt);
+	build.plan = plan = palloc0(sizeof(DpPlan));
+	plan->cxt = cxt;
+	plan->pipeline_id = pipeline_id;
+	plan->version = version;
+	plan->owner = owner;
+	plan->spec = spec;
+	dp_role_become_owner(&role, owner);
+	build_all(&build);
+	dp_role_restore(&role);
+	MemoryContextSwitchTo(caller);
+	if (build.nproblems == 0)
+		return plan;
+	MemoryContextDelete(cxt);
+	if (!doc)
+		dp_config_raise(&own_doc);
+	return NULL;
+}
+
+/* Each stage relies on the ones before it, so the first that finds problems is the last. */
+static void
+build_all(DpBuild *build)
+{
+	DpPlan	   *plan = build->plan;
+
+	if (!plan->spec->silver)
+		return;
+	build_fields(build);
+	if (build->nproblems)
+		return;
+	plan->batch_desc = make_batch_desc(plan);
+	build_silver(build);
+	if (build->nproblems)
+		return;
+	build_rules(build);
+	read_silver_table(build);
+	if (build->nproblems)
+		return;
+	plan->rows_desc = make_rows_desc(plan);
+	dp_plan_sql(plan);
+	plan->ngold = list_length(plan->spec->gold);
+	plan->gold = palloc0(sizeof(DpGoldPlan) * (plan->ngold + 1));
+	for (int i = 0; i < plan->ngold; i++)
+		dp_gold_build(build, i);
+}
+
+void
+dp_build_problem(DpBuild *build, const char *place, const char *hint, const char *fmt,...)
+{
+	MemoryContext old = MemoryContextSwitchTo(build->caller);
+	char	   *pointer = psprintf("%s%s", build->plan->spec->pointer ?
+								   build->plan->spec->pointer : "", place);
+	StringInfoData message;
+
+	initStringInfo(&message);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&message, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&message, needed);
+	}
+	dp_config_add_problem(build->doc, pointer, hint, "%s", message.data);
+	build->nproblems++;
+	MemoryContextSwitchTo(old);
+}
+
+ErrorData *
+dp_build_attempt(DpAttempt fn, void *arg)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(cxt);
+	PG_TRY();
+	{
+		fn(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+	CurrentResourceOwner = owner;
+	/* A cancelled or out-of-memory build says nothing about the document. */
+	if (error && (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+				  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES))
+		ReThrowError(error);
+	return error;
+}
+
+static void
+build_fields(DpBuild *build)
+{
+	DpPlan	   *plan = build->plan;
+	ListCell   *lc;
+
+	plan->fields = palloc0(sizeof(DpField) * (list_length(plan->spec->columns) + 1));
+	foreach(lc, plan->spec->columns)
+		build_field(build, foreach_current_index(lc), lfirst(lc));
+	plan->nfields = list_length(plan->spec->columns);
+}
+
+static void
+build_field(DpBuild *build, int index, const DpColumnSpec *column)
+{
+	DpField    *field = &build->plan->fields[index];
+	TypeLookup	look = {.name = column->type ? column->type : "text"};
+	ErrorData  *error;
+	ListCell   *lc;
+
+	field->name = column->name;
+	field->required = column->required;
+	/* Without from: the name is meant as it is, also if it starts with '/' or '@'. */
+	field->from = DP_FROM_VALUE;
+	field->path = column->name;
+	if (column->from)
+		field->from = dp_field_from(column->from, &field->path);
+	foreach(lc, build->plan->spec->key)
+		field->is_key |= strcmp(lfirst(lc), column->name) == 0;
+	field->clean = palloc(sizeof(DpClean) * (list_length(column->clean) + 1));
+	foreach(lc, column->clean)
+		field->clean[field->nclean++] = lfirst_int(lc);
+	error = dp_build_attempt(look_up_type, &look);
+	if (error)
+	{
+		dp_build_problem(build, psprintf("/schema/%d/type", index), type_hint(look.name),
+						 "%s", error->message);
+		return;
+	}
+	field->type = look.type;
+	field->typmod = look.typmod;
+	dp_cast_init(&field->cast, field->type, field->typmod, build->plan->cxt);
+	if (column->default_value)
+		build_default(build, index, column);
+}
+
+static void
+build_default(DpBuild *build, int index, const DpColumnSpec *column)
+{
+	DpField    *field = &build->plan->fields[index];
+	TypeLookup	look = {.type = field->type, .typmod = field->typmod,
+	.value = column->default_value};
+	ErrorData  *error = dp_build_attempt(read_default, &look);
+
+	if (error)
+	{
+		dp_build_problem(build, psprintf("/schema/%d/default", index),
+						 psprintf("Give a value that the type %s accepts.",
+								  format_type_with_typemod(field->type, field->typmod)),
+						 "%s", error->message);
+		return;
+	}
+	field->has_default = true;
+	field->default_value = look.datum;
+}
+
+static void
+look_up_type(void *arg)
+{
+	TypeLookup *look = arg;
+
+	dp_parse_type(look->name, &look->type, &look->typmod);
+	if (get_typtype(look->type) == TYPTYPE_PSEUDO)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("pseudo-type %s cannot be the type of a column",
+						format_type_be(look->type))));
+}
+
+static void
+read_default(void *arg)
+{
+	TypeLookup *look = arg;
+	Oid			input;
+	Oid			ioparam;
+
+	getTypeInputInfo(look->type, &input, &ioparam);
+	look->datum = OidInputFunctionCall(input, unconstify(char *, look->value), ioparam,
+									   look->typmod);
+}
+
+static const char *
+type_hint(const char *name)
+{
+	static const char *const common[] = {
+		"bigint", "integer", "smallint", "numeric", "real", "double precision", "boolean",
+		"text", "varchar", "char", "date", "time", "timetz", "timestamp", "timestamptz",
+		"interval", "uuid", "json", "jsonb", "bytea", "inet", "cidr", "macaddr", "money", "point",
+		NULL
+	};
+	const char *near = dp_nearest(name, common);
+
+	return near ? psprintf("Did you mean \"%s\"? Qualify types of your own with their schema.",
+						   near) :
+		"Give the name of an SQL type; qualify types of your own with their schema.";
+}
+
+static TupleDesc
+make_batch_desc(const DpPlan *plan)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(plan->nfields + DP_BATCH_META);
+	int			n = plan->nfields;
+
+	for (int i = 0; i < n; i++)
+		set_column(desc, i + 1, plan->fields[i].name, plan->fields[i].type,
+				   plan->fields[i].typmod, get_typcollation(plan->fields[i].type));
+	set_column(desc, n + 1, "_partition", INT4OID, -1, InvalidOid);
+	set_column(desc, n + 2, "_offset", INT8OID, -1, InvalidOid);
+	set_column(desc, n + 3, "_timestamp", TIMESTAMPTZOID, -1, InvalidOid);
+	set_column(desc, n + 4, "_key", BYTEAOID, -1, InvalidOid);
+	set_column(desc, n + 5, "_n", INT4OID, -1, InvalidOid);
+	set_column(desc, n + 6, "_tombstone", BOOLOID, -1, InvalidOid);
+	return desc;
+}
+
+/* Silver columns: the fields in order, then what derive adds. */
+static void
+build_silver(DpBuild *build)
+{
+	DpPlan	   *plan = build->plan;
+	ListCell   *lc;
+
+	plan->silver = palloc0(sizeof(DpSilverColumn) *
+						   (plan->nfields + list_length(plan->spec->derive) + 1));
+	for (int i = 0; i < plan->nfields; i++)
+	{
+		DpSilverColumn *column = &plan->silver[plan->nsilver++];
+		DpColumnSpec *spec = list_nth(plan->spec->columns, i);
+
+		column->name = plan->fields[i].name;
+		column->type = plan->fields[i].type;
+		column->typmod = plan->fields[i].typmod;
+		column->collation = get_typcollation(column->type);
+		column->field = i;
+		column->description = spec->description;
+	}
+	build_derived(build);
+	if (plan->nsilver == 0)
+		dp_build_problem(build, "/schema", "Declare the columns to take from each record.",
+						 "silver table has no columns");
+	check_names(build, plan->spec->key, "key", true);
+	check_names(build, plan->spec->sequence_by, "sequence_by", false);
+	plan->upsert = plan->spec->key != NIL;
+	foreach(lc, plan->spec->key)
+	{
+		DpSilverColumn *column = dp_plan_column(plan, lfirst(lc));
+
+		if (column)
+			column->is_key = true;
+	}
+}
+
+static void
+build_derived(DpBuild *build)
+{
+	DpPlan	   *plan = build->plan;
+	ListCell   *lc;
+
+	foreach(lc, plan->spec->derive)
+	{
+		DpDeriveSpec *derive = lfirst(lc);
+		DpSilverColumn *column = dp_plan_column(plan, derive->name);
+		Node	   *expr = dp_expr_check(build, psprintf("/silver/derive/%s", derive->name),
+										 derive->expr, plan->batch_desc, false);
+
+		if (!column)
+			column = &plan->silver[plan->nsilver++];
+		column->name = derive->name;
+		column->field = -1;
+		column->expr = derive->expr;
+		if (!expr)
+			continue;
+		column->type = exprType(expr);
+		column->typmod = exprTypmod(expr);
+		column->collation = get_typcollation(column->type);
+	}
+}
+
+/* The silver column called NAME, or NULL. */
+DpSilverColumn *
+dp_plan_column(const DpPlan *plan, const char *name)
+{
+	for (int i = 0; i < plan->nsilver; i++)
+		if (strcmp(plan->silver[i].name, name) == 0)
+			return &plan->silver[i];
+	return NULL;
+}
+
+/* Columns of key and sequence_by must exist and have an order. */
+static void
+check_names(DpBuild *build, const List *names, const char *key, bool is_key)
+{
+	DpPlan	   *plan = build->plan;
+	const char **valid = palloc0(sizeof(char *) * (plan->nsilver + 1));
+	ListCell   *lc;
+
+	for (int i = 0; i < plan->nsilver; i++)
+		valid[i] = plan->silver[i].name;
+	foreach(lc, names)
+	{
+		const char *name = lfirst(lc);
+		DpSilverColumn *column = dp_plan_column(plan, name);
+		char	   *place = psprintf("/silver/%s/%d", key, foreach_current_index(lc));
+		const char *near = column ? NULL : dp_nearest(name, valid);
+
+		if (!column)
+			dp_build_problem(build, place, near ? psprintf("Did you mean \"%s\"?", near) : NULL,
+							 "column \"%s\" is neither in schema nor derived", name);
+		else if (OidIsValid(column->type) && !dp_plan_equals(column->type))
+			dp_build_problem(build, place, "Use a column of a type that can be sorted.",
+							 "column \"%s\" of type %s has no order", name,
+							 format_type_be(column->type));
+	}
+}
+
+/* Expectations, and the other conditions, which see the silver columns. */
+static void
+build_rules(DpBuild *build)
+{
+	DpPlan	   *plan = build->plan;
+	const DpPipelineSpec *spec = plan->spec;
+	TupleDesc	desc = make_checked_desc(plan);
+	ListCell   *lc;
+
+	if (spec->where)
+		dp_expr_check(build, "/silver/where", spec->where, desc, true);
+	if (spec->delete_when)
+		dp_expr_check(build, "/silver/delete_when", spec->delete_when, desc, true);
+	if (list_length(spec->expect) > 63)
+		dp_build_problem(build, "/silver/expect", "Join some of the checks with AND.",
+						 "a pipeline can have at most 63 expectations");
+	plan->rules = palloc0(sizeof(DpRule) * (list_length(spec->expect) + 1));
+	foreach(lc, spec->expect)
+	{
+		DpExpectSpec *expect = lfirst(lc);
+		DpRule	   *rule = &plan->rules[plan->nrules++];
+
+		dp_expr_check(build, psprintf("/silver/expect/%d/check", foreach_current_index(lc)),
+					  expect->check, desc, true);
+		rule->name = expect->name;
+		rule->check = expect->check;
+		rule->action = expect->otherwise;
+	}
+}
+
+/*
+ * Look at the silver table if there is one: its collations are used, and its
+ * types must be those that the pipeline writes.
+ */
+static void
+read_silver_table(DpBuild *build)
+{
+	DpPlan	   *plan = build->plan;
+	const DpTableName *name = &plan->spec->silver_table;
+	Oid			schema = name->schema ? get_namespace_oid(name->schema, true) : InvalidOid;
+	Oid			relid = OidIsValid(schema) ? get_relname_relid(name->table, schema) : InvalidOid;
+	Relation	rel = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
+
+	if (!rel)
+	{
+		if (build->tables_exist)
+			dp_build_problem(build, "/silver/table",
+							 "Apply the document again to have the table made.",
+							 "silver table \"%s\" does not exist", dp_sql("%T", name));
+		plan->silver_desc = make_silver_desc(plan, NULL);
+		return;
+	}
+	if (rel->rd_rel->relkind != RELKIND_RELATION &&
+		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		dp_build_problem(build, "/silver/table", "Give the name of a table.",
+						 "\"%s\" is not a table", dp_sql("%T", name));
+	plan->silver_relid = relid;
+	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+		if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+			adopt_silver_column(build, TupleDescAttr(RelationGetDescr(rel), i));
+	plan->silver_desc = make_silver_desc(plan, RelationGetDescr(rel));
+	relation_close(rel, AccessShareLock);
+	for (int i = 0; build->tables_exist && i < plan->nsilver; i++)
+		if (!plan->silver[i].exists)
+			dp_build_problem(build, "/silver/table",
+							 "Apply the document again to have the column added.",
+							 "column \"%s\" of silver table \"%s\" does not exist",
+							 plan->silver[i].name, dp_sql("%T", name));
+}
+
+static void
+adopt_silver_column(DpBuild *build, Form_pg_attribute att)
+{
+	DpSilverColumn *column = dp_plan_column(build->plan, NameStr(att->attname));
+
+	if (!column)
+		return;
+	column->collation = att->attcollation;
+	column->exists = true;
+	if (att->attgenerated)
+		dp_build_problem(build, "/silver/table",
+						 "Leave the column out of the schema; the table computes it.",
+						 "column \"%s\" of the silver table is generated", column->name);
+	else if (att->atttypid != column->type ||
+			 (att->atttypmod != -1 && att->atttypmod != column->typmod))
+		dp_build_problem(build, "/silver/table",
+						 psprintf("Give the column the type %s in the document, change the type "
+								  "of the table's column, or name another table.",
+								  format_type_with_typemod(att->atttypid, att->atttypmod)),
+						 "column \"%s\" of the silver table has type %s, the document gives %s",
+						 column->name, format_type_with_typemod(att->atttypid, att->atttypmod),
+						 format_type_with_typemod(column->type, column->typmod));
+}
+
+static TupleDesc
+make_rows_desc(const DpPlan *plan)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(plan->nsilver + DP_ROWS_META);
+	int			n = plan->nsilver;
+
+	for (int i = 0; i < n; i++)
+		set_column(desc, i + 1, plan->silver[i].name, plan->silver[i].type,
+				   plan->silver[i].typmod, plan->silver[i].collation);
+	set_column(desc, n + 1, "_partition", INT4OID, -1, InvalidOid);
+	set_column(desc, n + 2, "_offset", INT8OID, -1, InvalidOid);
+	set_column(desc, n + 3, "_n", INT4OID, -1, InvalidOid);
+	set_column(desc, n + 4, "_delete", BOOLOID, -1, InvalidOid);
+	return desc;
+}
+
+/* What where, expect and delete_when see: silver columns and the meta columns of the batch. */
+static TupleDesc
+make_checked_desc(const DpPlan *plan)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(plan->nsilver + DP_BATCH_META);
+
+	for (int i = 0; i < plan->nsilver; i++)
+		set_column(desc, i + 1, plan->silver[i].name, plan->silver[i].type,
+				   plan->silver[i].typmod, plan->silver[i].collation);
+	for (int i = 0; i < DP_BATCH_META; i++)
+		TupleDescCopyEntry(desc, plan->nsilver + i + 1, plan->batch_desc, plan->nfields + i + 1);
+	return desc;
+}
+
+/* Row type of the silver table as it is, or as it will be: missing columns come last. */
+static TupleDesc
+make_silver_desc(const DpPlan *plan, TupleDesc existing)
+{
+	bool		partition = has_column(existing, "_partition");
+	bool		offset = has_column(existing, "_offset");
+	int			n = existing ? existing->natts : 0;
+	int			missing = !partition + !offset;
+	TupleDesc	desc;
+
+	for (int i = 0; i < plan->nsilver; i++)
+		missing += !plan->silver[i].exists;
+	desc = CreateTemplateTupleDesc(n + missing);
+	for (int i = 0; i < n; i++)
+		TupleDescCopyEntry(desc, i + 1, existing, i + 1);
+	for (int i = 0; i < plan->nsilver; i++)
+		if (!plan->silver[i].exists)
+			set_column(desc, ++n, plan->silver[i].name, plan->silver[i].type,
+					   plan->silver[i].typmod, plan->silver[i].collation);
+	if (!partition)
+		set_column(desc, ++n, "_partition", INT4OID, -1, InvalidOid);
+	if (!offset)
+		set_column(desc, ++n, "_offset", INT8OID, -1, InvalidOid);
+	return desc;
+}
+
+static bool
+has_column(TupleDesc desc, const char *name)
+{
+	for (int i = 0; desc && i < desc->natts; i++)
+		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
+			return true;
+	return false;
+}
+
+static void
+set_column(TupleDesc desc, int attno, const char *name, Oid type, int32 typmod, Oid collation)
+{
+	TupleDescInitEntry(desc, attno, name, type, typmod, 0);
+	TupleDescInitEntryCollation(desc, attno, collation);
+}
