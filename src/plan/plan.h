@@ -179,10 +179,22 @@ typedef struct DpChange
 	const char *sql;			/* to run as the owner */
 } DpChange;
 
-extern List *dp_plan_changes(const DpPlan *plan, DpDocument *doc);
+/* OLD: the plan in force until now, NULL when there is none. */
+extern List *dp_plan_changes(const DpPlan *plan, const DpPlan *old, DpDocument *doc);
 
-/* One row (name, expected, found, ok) per invariant; run read-only in one snapshot. */
-extern List *dp_plan_verify_sql(const DpPlan *plan);
+/*
+ * An invariant: two statements, one over dynpipe.* run as the system, one over
+ * the owner's tables run as the owner, each giving one text.  It holds when
+ * they are equal.  Both are read-only and run in one snapshot.
+ */
+typedef struct DpVerifyItem
+{
+	const char *name;
+	const char *catalog_sql;
+	const char *owner_sql;
+} DpVerifyItem;
+
+extern List *dp_plan_verify(const DpPlan *plan);	/* DpVerifyItem * */
 
 /* The text of dynpipe.explain: section/key/value rows, List of DpExplainRow. */
 typedef struct DpExplainRow
