@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "api/api.h"
 #include "catalog/pg_authid.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "run/wake.h"
 #include "storage/fd.h"
