@@ -19,4 +19,13 @@
 #define DP_HAVE_SOFT_ERRORS 1
 #endif
 
+/* One access check for all kinds of object came with 16. */
+#if PG_VERSION_NUM >= 160000
+#define dp_server_aclcheck(serverid, roleid, mode) \
+	object_aclcheck(ForeignServerRelationId, serverid, roleid, mode)
+#else
+#define dp_server_aclcheck(serverid, roleid, mode) \
+	pg_foreign_server_aclcheck(serverid, roleid, mode)
+#endif
+
 #endif							/* DP_COMPAT_H */
