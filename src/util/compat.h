@@ -109,4 +109,13 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 #define dp_wait_event(name)				((uint32) PG_WAIT_EXTENSION)
 #endif
 
+/* One access check for all kinds of object came with 16. */
+#if PG_VERSION_NUM >= 160000
+#define dp_server_aclcheck(serverid, roleid, mode) \
+	object_aclcheck(ForeignServerRelationId, serverid, roleid, mode)
+#else
+#define dp_server_aclcheck(serverid, roleid, mode) \
+	pg_foreign_server_aclcheck(serverid, roleid, mode)
+#endif
+
 #endif							/* DP_COMPAT_H */
