@@ -20,6 +20,7 @@
 #define START_TIMEOUT_MS	30000
 #define SETTLE_MS			2000	/* wait for workers on their way before placing shards */
 #define SURPLUS_MS			60000	/* more workers than needed for this long: empty one */
+#define WARN_AFTER_MS		3000	/* another database may give up a worker meanwhile */
 #define WARN_EVERY_MS		60000
 
 /* What the shared arrays say about one database, copied to be thought about. */
@@ -46,7 +47,7 @@ static void add_worker(Picture *picture, int i, Oid dbid, TimestampTz now);
 static void add_shard(Picture *picture, int i, Oid dbid);
 static bool wider_one_is_stopping(const DpShardSlot *slot);
 static void start_workers(Picture *picture, int needed, Oid dbid, TimestampTz now);
-static bool start_worker(Oid dbid, TimestampTz now, const char **setting);
+static bool start_worker(Oid dbid, TimestampTz now, bool *own_limit);
 static void note_starved(Oid dbid, bool starved);
 static void warn_no_worker(TimestampTz now, int waiting, const char *setting);
 static bool should_shrink(const Picture *picture, int needed, TimestampTz now);
@@ -172,7 +173,8 @@ wider_one_is_stopping(const DpShardSlot *slot)
 static void
 start_workers(Picture *picture, int needed, Oid dbid, TimestampTz now)
 {
-	const char *setting = NULL;
+	static bool own_limit = false;
+	static TimestampTz starved_since = 0;
 	bool		starved;
 
 	if (picture->nworkers + picture->nstarting >= needed)
@@ -182,25 +184,33 @@ start_workers(Picture *picture, int needed, Oid dbid, TimestampTz now)
 		needed = Min(needed, 1);
 	while (picture->nworkers + picture->nstarting < needed && now >= retry_at)
 	{
-		if (start_worker(dbid, now, &setting))
+		if (start_worker(dbid, now, &own_limit))
 		{
 			picture->nstarting++;
 			picture->settling = true;
 			retries = 0;
 			continue;
 		}
+		/* Whoever gives up one of our own wakes us; of other extensions' slots we hear nothing. */
+		if (own_limit)
+			break;
 		retry_at = TimestampTzPlusMilliseconds(now, dp_schedule_delay(DP_FAILURE_TRANSIENT, ++retries,
 																	  dp_retry_initial, dp_retry_max, 0.5));
 	}
 	starved = needed > 0 && picture->nworkers + picture->nstarting == 0;
 	note_starved(dbid, starved);
-	if (starved && setting != NULL)
-		warn_no_worker(now, picture->nshards, setting);
+	if (!starved)
+		starved_since = 0;
+	else if (starved_since == 0)
+		starved_since = now;
+	else if (TimestampDifferenceExceeds(starved_since, now, WARN_AFTER_MS))
+		warn_no_worker(now, picture->nshards,
+					   own_limit ? "dynpipe.max_workers" : "max_worker_processes");
 }
 
-/* Take a worker slot and register its process; if not, *setting names what is too small. */
+/* Take a worker slot and register its process; if not, *own_limit tells whose limit it was. */
 static bool
-start_worker(Oid dbid, TimestampTz now, const char **setting)
+start_worker(Oid dbid, TimestampTz now, bool *own_limit)
 {
 	DpProcessOrder order = {.dbid = dbid,.slot = -1};
 	MemoryContext old;
@@ -219,7 +229,7 @@ start_worker(Oid dbid, TimestampTz now, const char **setting)
 		order.slot = i;
 	}
 	dp_shmem_unlock();
-	*setting = "dynpipe.max_workers";
+	*own_limit = order.slot < 0;
 	if (order.slot < 0)
 		return false;
 
@@ -234,7 +244,6 @@ start_worker(Oid dbid, TimestampTz now, const char **setting)
 	dp_shmem_lock(LW_EXCLUSIVE);
 	dp_shared->workers[order.slot].state = DP_WORKER_FREE;
 	dp_shmem_unlock();
-	*setting = "max_worker_processes";
 	return false;
 }
 

@@ -244,10 +244,13 @@ open_shard(DpServed *served, Size memory_limit, int wake_fd)
 	{
 		slot->stepped = false;
 		slot->next_try = 0;
+		slot->published = 0;
+		slot->load = 0;
 	}
 	dp_shmem_unlock();
 
 	memset(&served->last, 0, sizeof(served->last));
+	served->opened = GetCurrentTimestamp();
 	served->phase = DP_STEP_CONNECTING;
 	served->cxt = AllocSetContextCreate(TopMemoryContext, "dynpipe shard",
 										ALLOCSET_DEFAULT_SIZES);
@@ -383,15 +386,18 @@ update_rates(DpShardSlot *slot, DpServed *served, const DpShardStats *stats, Tim
 {
 	double		span = TimestampDifferenceMilliseconds(slot->published, now);
 	double		weight;
+	double		rate_weight;
 
 	if (slot->published == 0)
 		slot->published = now;
 	if (slot->published == now || span < RATE_MS)
 		return;
 	weight = 1 - exp(-span / RATE_TAU_MS);
-	slot->records_per_second += weight *
+	/* Shortly after opening, the plain average of all there is. */
+	rate_weight = Max(weight, span / TimestampDifferenceMilliseconds(served->opened, now));
+	slot->records_per_second += rate_weight *
 		((stats->records - served->last.records) * 1000.0 / span - slot->records_per_second);
-	slot->bytes_per_second += weight *
+	slot->bytes_per_second += rate_weight *
 		((stats->bytes - served->last.bytes) * 1000.0 / span - slot->bytes_per_second);
 	slot->load += weight *
 		(Min((stats->busy_ms - served->last.busy_ms) / span, 1.0) - slot->load);

@@ -32,6 +32,7 @@ typedef struct DpServed
 	TimestampTz last_failure;
 	TimestampTz healthy_since;
 
+	TimestampTz opened;
 	TimestampTz published;
 	DpShardStats last;			/* as published: to compute rates */
 } DpServed;

@@ -210,7 +210,7 @@ read_wanted(void)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
-	pgstat_report_activity(STATE_IDLE, NULL);
+	pgstat_report_activity(STATE_IDLE, psprintf("dynpipe: %d shards should run", nwanted));
 }
 
 static void
