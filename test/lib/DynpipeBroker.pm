@@ -8,6 +8,7 @@ package DynpipeBroker;
 # $broker->bootstrap;                          what a consumer connects to
 # $broker->produce('sales', lines => [ "0\tkey\tvalue", ... ]);
 # $broker->produce('sales', count => 1000, partitions => 4, rate => 500);
+# $broker->sell('sales', 5, 1000);             5 seconds of the demo's shop
 # $broker->dump('sales');                      what is in the log, for COPY
 # $broker->ctl('down 1');                      mock only: its faults
 # $broker->topic('delete-records', 'sales', 0, 100);    kafka only
@@ -104,6 +105,22 @@ sub produce_in_background {
     my ($self, $topic, %opt) = @_;
     my $in = join '', map { "$_\n" } @{ $opt{lines} || [] };
     return IPC::Run::start($self->_produce_command($topic, %opt), '<', \$in);
+}
+
+# The demo's shop (test/tools/salesgen.c): what it sent and what must come of
+# it, by name.
+sub sell {
+    my ($self, $topic, $seconds, $rate) = @_;
+    my $summary = "$self->{dir}/summary";
+    run_tool([ "$tools/salesgen", $self->{bootstrap}, $topic, $summary, $seconds, $rate ]);
+    open my $in, '<', $summary or croak "$summary: $!";
+    return { map { split } <$in> };
+}
+
+sub sell_in_background {
+    my ($self, $topic, $seconds, $rate) = @_;
+    return IPC::Run::start([ "$tools/salesgen", $self->{bootstrap}, $topic, '/dev/null',
+        $seconds, $rate ]);
 }
 
 sub dump {

@@ -1,0 +1,91 @@
+# Exactly once survives any death: while the shop sells, the worker, a backend
+# and the postmaster are killed, and the server is stopped at once, at random
+# moments.  Afterwards nothing is lost or twice.  DYNPIPE_KILLS: how often.
+use strict;
+use warnings;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep);
+use DynpipeTest;
+
+my $kills = $ENV{DYNPIPE_KILLS} || 52;
+my $seed = srand($ENV{DYNPIPE_SEED} || time);
+note "DYNPIPE_SEED=$seed";
+
+my $document = slurp_file("$ENV{DYNPIPE_SRC}/examples/sales.yaml");
+my ($query) = $document =~ /query: >\s+(SELECT.*?region)\s*$/s;
+my $consumed = q{SELECT coalesce(sum(consumed), 0) FROM dynpipe.checkpoint};
+
+# Start after a death, as soon as the last of the old processes is gone.
+sub start_again {
+    my ($node) = @_;
+    for (1 .. 100) {
+        return if $node->start(fail_ok => 1);
+        sleep 0.2;
+    }
+    BAIL_OUT('the server does not start again');
+}
+
+sub kill_process {
+    my ($node, $where) = @_;
+    my ($code, $pid) = $node->psql('postgres',
+        "SELECT pid FROM pg_stat_activity WHERE $where ORDER BY random() LIMIT 1",
+        timeout => 30, on_error_die => 0);
+    kill 'KILL', $pid if $pid;
+}
+
+my %deaths = (
+    worker     => sub { kill_process($_[0], q{backend_type ~ 'dynpipe' AND backend_type ~ 'worker'}) },
+    backend    => sub { kill_process($_[0], q{backend_type IN ('checkpointer', 'walwriter', 'background writer')}) },
+    postmaster => sub { $_[0]->kill9; start_again($_[0]) },
+    immediate  => sub { $_[0]->stop('immediate'); start_again($_[0]) },
+);
+my @deck = (qw(worker worker worker backend postmaster immediate));
+
+# Each death comes while records flow: after it the pipeline must move again.
+sub kill_many {
+    my ($node, $times) = @_;
+    my %done;
+    for my $n (1 .. $times) {
+        my $death = $deck[ rand @deck ];
+        my (undef, $before) = $node->psql('postgres', $consumed, timeout => 30, on_error_die => 0);
+        $deaths{$death}->($node);
+        $done{$death}++;
+        my $moving = DynpipeTest->wait_until($node, 'postgres',
+            "SELECT ($consumed) > " . ($before || 0), 't', 60);
+        return fail("moves again after death $n ($death)") unless $moving;
+        sleep rand 1;
+    }
+    return pass("moved again after each of $times deaths: "
+          . join ', ', map { "$done{$_} $_" } sort keys %done);
+}
+
+sub check_kills {
+    my ($broker, $times) = @_;
+    my $kind = $broker->kind;
+    my $node = DynpipeTest->start_node("kill_$kind",
+        conf => "dynpipe.retry_initial = 100\ndynpipe.retry_max = 1000\n");
+
+    $node->safe_psql('postgres', 'CREATE EXTENSION dynpipe');
+    DynpipeTest->connect_broker($node, 'postgres', 'shop', $broker);
+    DynpipeTest->apply($node, 'postgres', $document);
+    my $shop = $broker->sell_in_background('sales', 3600, 300);
+    kill_many($node, $times);
+    $shop->kill_kill;
+    my $total = scalar split /\n/, $broker->dump('sales');
+    ok(DynpipeTest->wait_consumed($node, 'postgres', 'sales', $total),
+        "$kind: all $total records are consumed");
+    DynpipeTest->check_exactly_once($node, 'postgres', pipeline => 'sales', broker => $broker,
+        topic => 'sales', bronze => 'bronze.sales', gold => { 'gold.sales_by_day' => $query },
+        name => "$kind: exactly once");
+    DynpipeTest->check_log($node);
+    $node->stop('immediate');
+}
+
+check_kills(DynpipeBroker->mock(topics => { sales => 4 }), int($kills / 2));
+SKIP: {
+    my $kafka = DynpipeBroker->kafka(topics => { sales => 4 });
+    skip('no real Kafka here', 4) unless $kafka;
+    check_kills($kafka, $kills - int($kills / 2));
+}
+done_testing();
