@@ -5,8 +5,6 @@
  */
 #include "dynpipe.h"
 
-#include <math.h>
-
 #include "common/shortest_dec.h"
 #include "config/check.h"
 

@@ -6,6 +6,8 @@
  * each with its place, so that the user sees all of them at once.  Later
  * stages (names and types looked up by plan.c) add theirs to the same list
  * with dp_config_add_problem, then dp_config_raise reports them together.
+ * (A character that the database's encoding lacks does raise, as it would in
+ * any other text.)
  *
  * Everything is allocated in the current memory context.  jansson and libyaml
  * objects are freed before these functions return, also when they raise.

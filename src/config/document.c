@@ -49,7 +49,12 @@ dp_json_read(DpTree *tree, const char *text, size_t len, DpDocument *doc)
 	if (!json_depth_ok(text, len, doc))
 		return;
 	tree->root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (tree->root == NULL)
+	if (tree->root != NULL)
+		return;
+	if (json_error_code(&error) == json_error_null_character ||
+		json_error_code(&error) == json_error_null_byte_in_key)
+		dp_problem_add_at(doc, error.line, error.column, NULL, "text has a NUL character");
+	else
 		dp_problem_add_at(doc, error.line, error.column, NULL, "invalid JSON: %s",
 						  dp_tree_clip(dp_tree_text(error.text, strlen(error.text)),
 									   DP_MAX_MESSAGE));

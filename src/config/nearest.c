@@ -6,7 +6,6 @@
 
 #include "config/config.h"
 #include "utils/formatting.h"
-#include "catalog/pg_collation.h"
 #include "utils/varlena.h"
 
 #define MAX_NAME	64

@@ -74,7 +74,8 @@ static const char *event_anchor(const yaml_event_t *event);
 static const char *event_tag(const yaml_event_t *event);
 static bool next_event(Reader *reader);
 static void syntax_problem(Reader *reader);
-static bool fail_at(Reader *reader, const char *hint, const char *fmt,...) pg_attribute_printf(3, 4);
+static bool fail_at(Reader *reader, const char *hint, const char *fmt,...)
+			pg_attribute_printf(3, 4);
 
 /* Read YAML into TREE; what was read before a syntax error stays there. */
 void
