@@ -381,3 +381,87 @@ dynpipe_decode(PG_FUNCTION_ARGS)
 		put_reject(rsi, format, &reject);
 	return (Datum) 0;
 }
+
+#ifdef DYNPIPE_BENCH
+#include "portability/instr_time.h"
+#include "utils/memutils.h"
+
+PGDLLEXPORT Datum dynpipe_decode_bench(PG_FUNCTION_ARGS);
+
+PG_FUNCTION_INFO_V1(dynpipe_decode_bench);
+
+/* Damage up to N bytes of a copy of VALUE, mostly with bytes that mean something. */
+static void
+mutate(DpRecord *rec, const DpRecord *original, char *copy, int n, uint64 *seed)
+{
+	static const char bytes[] = "{}[]\",:\\u0dc 1e.-+\n\0\377\303\244";
+
+	memcpy(copy, original->value, original->value_len);
+	rec->value = copy;
+	rec->value_len = original->value_len;
+	for (int i = 0; i < n && rec->value_len > 0; i++)
+	{
+		*seed = *seed * UINT64CONST(6364136223846793005) + UINT64CONST(1442695040888963407);
+		copy[(*seed >> 33) % rec->value_len] = bytes[(*seed >> 20) % sizeof(bytes)];
+		if ((*seed >> 50) % 16 == 0)
+			rec->value_len = (*seed >> 40) % rec->value_len;
+	}
+}
+
+/*
+ * decode_bench(format, columns, value, key, options, loops, damage):
+ * nanoseconds per record.  As in a worker, results live in a batch context
+ * that is reset every 1000 records.  With damage, each record has up to that
+ * many bytes changed, and the part of records that was accepted is returned.
+ * Built by "make COPT=-DDYNPIPE_BENCH"; see bench/decode.sql.
+ */
+Datum
+dynpipe_decode_bench(PG_FUNCTION_ARGS)
+{
+	const DpFormatOps *ops = dp_format_find(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	int			loops = PG_GETARG_INT32(5);
+	MemoryContext batch = AllocSetContextCreate(CurrentMemoryContext, "bench batch",
+												ALLOCSET_DEFAULT_SIZES);
+	DpField    *fields;
+	DpPipelineSpec *spec = read_spec(fcinfo, ops, &fields);
+	DpFormat   *format = ops->open(spec, fields, list_length(spec->columns), "bench");
+	Datum	   *values = palloc0(sizeof(Datum) * (format->nfields + 1));
+	bool	   *isnull = palloc0(sizeof(bool) * (format->nfields + 1));
+	int			damage = PG_GETARG_INT32(6);
+	DpRecord	original;
+	DpRecord	rec;
+	DpHeader	header = {"h"};
+	DpReject	reject;
+	instr_time	start,
+				end;
+	char	   *copy;
+	uint64		seed = 42;
+	int			accepted = 0;
+
+	read_record(fcinfo, &original);
+	rec = original;
+	copy = palloc(original.value_len + 1);
+	MemoryContextSwitchTo(batch);
+	INSTR_TIME_SET_CURRENT(start);
+	for (int i = 0; i < loops; i++)
+	{
+		if (i % 1000 == 0)
+			MemoryContextReset(batch);
+		if (damage > 0)
+		{
+			mutate(&rec, &original, copy, i % (damage + 1), &seed);
+			rec.key = header.value = rec.value;
+			rec.key_len = header.len = rec.value_len;
+			rec.headers = &header;
+			rec.nheaders = 1;
+		}
+		accepted += dp_format_decode(format, &rec, values, isnull, &reject);
+		if (damage > 0)
+			(void) dp_decode_tombstone(format, &rec, values, isnull, &reject);
+	}
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	PG_RETURN_FLOAT8(damage > 0 ? (double) accepted / loops
+					 : INSTR_TIME_GET_DOUBLE(end) * 1e9 / loops);
+}
+#endif							/* DYNPIPE_BENCH */

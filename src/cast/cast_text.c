@@ -142,7 +142,10 @@ json_depth(const char *s, int len)
 		else if (*s == '"')
 			in_string = true;
 		else if (*s == '{' || *s == '[')
-			deepest = Max(deepest, ++depth);
+		{
+			depth++;
+			deepest = Max(deepest, depth);
+		}
 		else if (*s == '}' || *s == ']')
 			depth--;
 	}

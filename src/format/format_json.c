@@ -26,62 +26,33 @@
 
 #include <yyjson.h>
 
-#include "catalog/pg_type.h"
 #include "format/field.h"
+#include "format/json_paths.h"
 #include "lib/stringinfo.h"
 #include "port/pg_bitutils.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #define POOL_MIN	(16 * 1024)
 #define POOL_MAX	(8 * 1024 * 1024)
 
-/* How a field's column takes a JSON value. */
-typedef enum Taker
+/* Memory for a large message's tree.  No valid message needs more, but "[[[[" would. */
+typedef struct LargeTree
 {
-	TAKE_SCALAR,				/* by text; no objects or arrays */
-	TAKE_INTEGER,				/* same, and 1e3 is an integer */
-	TAKE_TEXT,
-	TAKE_JSON
-} Taker;
-
-typedef struct Step
-{
-	const char *name;			/* unescaped */
-	int			len;
-	int			index;			/* in an array; -1: not a number */
-} Step;
-
-typedef struct JsonField
-{
-	int			slot;			/* -1: the whole document, -2: not from the value */
-	int			nsteps;			/* below the slot */
-	Step	   *steps;
-	Taker		taker;
-} JsonField;
-
-typedef struct Slot
-{
-	Step		step;
-	int			next;			/* in its hash bucket; -1: end */
-} Slot;
+	MemoryContext cxt;			/* NULL: none was needed yet */
+	Size		limit;
+} LargeTree;
 
 typedef struct JsonFormat
 {
 	DpFormat	base;
-	JsonField  *fields;
-	Slot	   *slots;
+	JsonPaths	paths;
 	yyjson_val **found;			/* per slot, for the current message */
-	int			nslots;
-	int		   *buckets;
-	uint32		mask;
-	bool		any_root;		/* a field takes the whole document, so it may be anything */
 	MemoryContext owner;		/* of the pool */
 	char	   *pool;
 	Size		pool_size;
-	MemoryContext large;		/* trees that would need a pool above POOL_MAX */
+	LargeTree	large;			/* trees that would need a pool above POOL_MAX */
 } JsonFormat;
 
 static void json_check(const DpPipelineSpec *spec, DpDocument *doc);
@@ -90,7 +61,7 @@ static DpFormat *json_open(const DpPipelineSpec *spec, DpField *fields, int nfie
 static bool json_decode(DpFormat *format, const DpRecord *rec,
 						Datum *values, bool *isnull, DpReject *reject);
 static bool decode_root(JsonFormat *format, const DpRecord *rec, yyjson_val *root,
-						Datum *values, bool *isnull, DpReject *reject);
+						const char *s, int len, Datum *values, bool *isnull, DpReject *reject);
 
 static const char *const json_options[] = {NULL};
 
@@ -108,127 +79,19 @@ json_check(const DpPipelineSpec *spec, DpDocument *doc)
 {
 }
 
-/* ---------- open: fields to slots ---------- */
-
-/* The next step of an RFC 6901 pointer; *P stands behind a slash and moves behind the next. */
-static Step
-next_step(const char **p)
-{
-	Step		step;
-	char	   *name = palloc(strlen(*p) + 1);
-	char	   *end = name;
-
-	while (**p && **p != '/')
-	{
-		if (**p == '~' && ((*p)[1] == '0' || (*p)[1] == '1'))
-			*end++ = *++(*p) == '0' ? '~' : '/';
-		else
-			*end++ = **p;
-		(*p)++;
-	}
-	*end = '\0';
-	step.name = name;
-	step.len = end - name;
-	step.index = -1;
-	if (step.len > 0 && step.len < 10 && strspn(name, "0123456789") == step.len &&
-		(name[0] != '0' || step.len == 1))
-		step.index = atoi(name);
-	return step;
-}
-
-static inline uint32
-name_hash(const char *name, int len)
-{
-	return len == 0 ? 0 : len * 31 + (unsigned char) name[0] * 7 + (unsigned char) name[len - 1] +
-		(unsigned char) name[len / 2] * 3;
-}
-
-static inline bool
-step_is(const Step *step, const char *name, int len)
-{
-	return step->len == len && memcmp(step->name, name, len) == 0;
-}
-
-/* The slot of that name, or -1. */
-static inline int
-find_slot(const JsonFormat *format, const char *name, int len)
-{
-	int			slot = format->buckets[name_hash(name, len) & format->mask];
-
-	while (slot >= 0 && !step_is(&format->slots[slot].step, name, len))
-		slot = format->slots[slot].next;
-	return slot;
-}
-
-static int
-add_slot(JsonFormat *format, Step step)
-{
-	int			slot = find_slot(format, step.name, step.len);
-	int		   *bucket = &format->buckets[name_hash(step.name, step.len) & format->mask];
-
-	if (slot >= 0)
-		return slot;
-	slot = format->nslots++;
-	format->slots[slot].step = step;
-	format->slots[slot].next = *bucket;
-	*bucket = slot;
-	return slot;
-}
-
-static void
-open_field(JsonFormat *format, const DpField *field, JsonField *jf)
-{
-	const char *path = field->path ? field->path : field->name;
-	Oid			base = getBaseType(field->type);
-	Step		first;
-
-	jf->taker = base == JSONOID || base == JSONBOID ? TAKE_JSON
-		: base == TEXTOID || base == VARCHAROID || base == BPCHAROID ? TAKE_TEXT
-		: base == INT2OID || base == INT4OID || base == INT8OID ? TAKE_INTEGER : TAKE_SCALAR;
-	jf->slot = -2;
-	if (field->from != DP_FROM_VALUE)
-		return;
-	if (*path == '\0')
-	{
-		jf->slot = -1;
-		format->any_root = true;
-		return;
-	}
-	if (*path != '/')
-	{
-		first = (Step) {pstrdup(path), strlen(path), -1};
-		jf->slot = add_slot(format, first);
-		return;
-	}
-	path++;
-	first = next_step(&path);
-	jf->slot = add_slot(format, first);
-	jf->steps = palloc(sizeof(Step) * (strlen(path) + 1));
-	while (*path == '/')
-	{
-		path++;
-		jf->steps[jf->nsteps++] = next_step(&path);
-	}
-}
+/* ---------- open ---------- */
 
 DpFormat *
 dp_format_json_reader(DpField *fields, int nfields)
 {
 	JsonFormat *format = palloc0(sizeof(JsonFormat));
-	uint32		nbuckets = pg_nextpower2_32(Max(nfields, 1) * 4);
 
 	format->base.ops = &dp_format_json_ops;
 	format->base.fields = fields;
 	format->base.nfields = nfields;
 	format->owner = CurrentMemoryContext;
-	format->fields = palloc0(sizeof(JsonField) * Max(nfields, 1));
-	format->slots = palloc0(sizeof(Slot) * Max(nfields, 1));
-	format->found = palloc0(sizeof(yyjson_val *) * Max(nfields, 1));
-	format->buckets = palloc(sizeof(int) * nbuckets);
-	memset(format->buckets, -1, sizeof(int) * nbuckets);
-	format->mask = nbuckets - 1;
-	for (int i = 0; i < nfields; i++)
-		open_field(format, &fields[i], &format->fields[i]);
+	dp_json_open_paths(&format->paths, fields, nfields);
+	format->found = palloc0(sizeof(yyjson_val *) * (nfields + 1));
 	return &format->base;
 }
 
@@ -243,16 +106,36 @@ json_open(const DpPipelineSpec *spec, DpField *fields, int nfields, const char *
 
 /* ---------- memory for yyjson ---------- */
 
+/*
+ * yyjson's allocator over a memory context.  Out of memory raises: yyjson has
+ * nothing to clean up, and it must not look like a fault of the message.
+ */
 static void *
 context_malloc(void *cxt, size_t size)
 {
-	return MemoryContextAllocExtended(cxt, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+	return MemoryContextAllocHuge(cxt, size);
 }
 
 static void *
 context_realloc(void *cxt, void *ptr, size_t old_size, size_t size)
 {
 	return repalloc_huge(ptr, size);
+}
+
+static void *
+large_malloc(void *arg, size_t size)
+{
+	LargeTree  *tree = arg;
+
+	return size > tree->limit ? NULL : MemoryContextAllocHuge(tree->cxt, size);
+}
+
+static void *
+large_realloc(void *arg, void *ptr, size_t old_size, size_t size)
+{
+	LargeTree  *tree = arg;
+
+	return size > tree->limit ? NULL : repalloc_huge(ptr, size);
 }
 
 static void
@@ -276,10 +159,12 @@ message_allocator(JsonFormat *format, int len)
 
 	if (need > POOL_MAX)
 	{
-		if (format->large == NULL)
-			format->large = AllocSetContextCreate(format->owner, "dynpipe large JSON message",
-												  ALLOCSET_DEFAULT_SIZES);
-		return context_allocator(format->large);
+		if (format->large.cxt == NULL)
+			format->large.cxt = AllocSetContextCreate(format->owner, "dynpipe large JSON message",
+													  ALLOCSET_DEFAULT_SIZES);
+		MemoryContextReset(format->large.cxt);
+		format->large.limit = need;
+		return (yyjson_alc) {large_malloc, large_realloc, context_free, &format->large};
 	}
 	if (need > format->pool_size)
 	{
@@ -302,8 +187,8 @@ static bool
 syntax_reject(const char *s, int len, const yyjson_read_err *err, DpReject *reject)
 {
 	if (err->code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
-		return dp_reject(reject, "decode", NULL, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-						 "JSON message of %d bytes is too large", len);
+		return dp_reject(reject, "decode", NULL, ERRCODE_INVALID_TEXT_REPRESENTATION,
+						 "invalid JSON: more brackets are opened than closed");
 	if (!dp_field_verify(s, len, "message", reject))
 		return false;
 	return dp_reject(reject, "decode", NULL, ERRCODE_INVALID_TEXT_REPRESENTATION,
@@ -325,13 +210,13 @@ json_decode(DpFormat *base, const DpRecord *rec, Datum *values, bool *isnull, Dp
 	dp_field_skip_bom(&s, &len);
 	if (len == 0)
 		return dp_reject(reject, "decode", NULL, ERRCODE_INVALID_TEXT_REPRESENTATION,
-						 "message is empty, expected a JSON object");
+						 "message is empty: it must be a JSON object");
 	alc = message_allocator(format, len);
 	doc = yyjson_read_opts(unconstify(char *, s), len, YYJSON_READ_NUMBER_AS_RAW, &alc, &err);
-	ok = doc ? decode_root(format, rec, yyjson_doc_get_root(doc), values, isnull, reject)
+	ok = doc ? decode_root(format, rec, yyjson_doc_get_root(doc), s, len, values, isnull, reject)
 		: syntax_reject(s, len, &err, reject);
-	if (format->large)
-		MemoryContextReset(format->large);
+	if (format->large.cxt)
+		MemoryContextReset(format->large.cxt);
 	return ok;
 }
 
@@ -343,8 +228,8 @@ match_members(JsonFormat *format, yyjson_val *root)
 	int			guess = 0;
 	yyjson_val *key;
 
-	memset(format->found, 0, sizeof(yyjson_val *) * format->nslots);
-	if (format->nslots == 0)
+	memset(format->found, 0, sizeof(yyjson_val *) * format->paths.nslots);
+	if (format->paths.nslots == 0)
 		return;
 	while ((key = yyjson_obj_iter_next(&iter)) != NULL)
 	{
@@ -352,18 +237,18 @@ match_members(JsonFormat *format, yyjson_val *root)
 		int			len = unsafe_yyjson_get_len(key);
 		int			slot = guess;
 
-		if (!step_is(&format->slots[slot].step, name, len))
-			slot = find_slot(format, name, len);
+		if (!dp_json_step_is(&format->paths.slots[slot].step, name, len))
+			slot = dp_json_find_slot(&format->paths, name, len);
 		if (slot < 0)
 			continue;
 		format->found[slot] = yyjson_obj_iter_get_val(key);
-		guess = slot + 1 < format->nslots ? slot + 1 : 0;
+		guess = slot + 1 < format->paths.nslots ? slot + 1 : 0;
 	}
 }
 
 /* One step down: a member (the last of that name) or an element; NULL: not there. */
 static yyjson_val *
-descend(yyjson_val *value, const Step *step)
+descend(yyjson_val *value, const JsonStep *step)
 {
 	yyjson_obj_iter iter;
 	yyjson_val *key;
@@ -376,7 +261,7 @@ descend(yyjson_val *value, const Step *step)
 	iter = yyjson_obj_iter_with(value);
 	while ((key = yyjson_obj_iter_next(&iter)) != NULL)
 	{
-		if (step_is(step, unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key)))
+		if (dp_json_step_is(step, unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key)))
 			result = yyjson_obj_iter_get_val(key);
 	}
 	return result;
@@ -464,7 +349,7 @@ store_number(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *
 	char		digits[32];
 	int			ndigits;
 
-	if (format->fields[i].taker == TAKE_INTEGER && has_notation(raw, len) &&
+	if (format->paths.fields[i].taker == TAKE_INTEGER && has_notation(raw, len) &&
 		integer_text(raw, len, digits, &ndigits))
 		return dp_field_store(&format->base, i, digits, ndigits, values, isnull, reject);
 	return dp_field_store(&format->base, i, raw, len, values, isnull, reject);
@@ -507,7 +392,7 @@ store_string(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *
 		return dp_reject(reject, "decode", format->base.fields[i].name,
 						 ERRCODE_UNTRANSLATABLE_CHARACTER,
 						 "unsupported Unicode escape sequence: \\u0000 cannot be converted to text");
-	if (format->fields[i].taker == TAKE_JSON)
+	if (format->paths.fields[i].taker == TAKE_JSON)
 		return store_json_string(format, i, s, len, values, isnull, reject);
 	return dp_field_store(&format->base, i, s, len, values, isnull, reject);
 }
@@ -528,7 +413,7 @@ store_value(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *i
 			return dp_field_store(&format->base, i, "false", 5, values, isnull, reject);
 		case YYJSON_TYPE_ARR:
 		case YYJSON_TYPE_OBJ:
-			if (format->fields[i].taker >= TAKE_TEXT)
+			if (format->paths.fields[i].taker >= TAKE_TEXT)
 				return store_json_text(format, i, value, values, isnull, reject);
 			return dp_reject(reject, "cast", format->base.fields[i].name,
 							 ERRCODE_INVALID_PARAMETER_VALUE, "cannot cast %s to type %s",
@@ -541,23 +426,30 @@ store_value(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *i
 
 static bool
 decode_root(JsonFormat *format, const DpRecord *rec, yyjson_val *root,
-			Datum *values, bool *isnull, DpReject *reject)
+			const char *s, int len, Datum *values, bool *isnull, DpReject *reject)
 {
-	if (!yyjson_is_obj(root) && !format->any_root)
+	if (!yyjson_is_obj(root) && !format->paths.any_root)
 		return dp_reject(reject, "decode", NULL, ERRCODE_INVALID_TEXT_REPRESENTATION,
-						 "message is a JSON %s, expected an object",
+						 "message must be a JSON object, found %s",
 						 yyjson_is_raw(root) ? "number" : yyjson_get_type_desc(root));
 	match_members(format, root);
 	for (int i = 0; i < format->base.nfields; i++)
 	{
-		const JsonField *jf = &format->fields[i];
+		const JsonPath *path = &format->paths.fields[i];
 		yyjson_val *value;
 
-		if (jf->slot == -2)
+		if (path->slot == JSON_NOWHERE)
 			continue;
-		value = jf->slot == -1 ? root : format->found[jf->slot];
-		for (int n = 0; n < jf->nsteps && value != NULL; n++)
-			value = descend(value, &jf->steps[n]);
+		if (path->slot == JSON_ROOT && path->taker >= TAKE_TEXT && yyjson_is_ctn(root))
+		{
+			/* The whole document goes in as it was written. */
+			if (!dp_field_store(&format->base, i, s, len, values, isnull, reject))
+				return false;
+			continue;
+		}
+		value = path->slot == JSON_ROOT ? root : format->found[path->slot];
+		for (int n = 0; n < path->nsteps && value != NULL; n++)
+			value = descend(value, &path->steps[n]);
 		if (value != NULL && !store_value(format, i, value, values, isnull, reject))
 			return false;
 	}
