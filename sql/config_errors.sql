@@ -4,14 +4,18 @@
 \set QUIET on
 \pset format unaligned
 \pset tuples_only on
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set as_lines 'FORMAT csv, DELIMITER E''\\x01'', QUOTE E''\\x02'', ENCODING ''UTF8'''
 CREATE TEMP TABLE line (n serial, text text);
 CREATE TEMP TABLE document (id serial, kind text, text text);
 
 -- One document a line.
-\copy line (text) FROM 'test/data/documents/structure.jsonl' WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')
+\set file :abs_srcdir '/test/data/documents/structure.jsonl'
+COPY line (text) FROM :'file' WITH (:as_lines);
 INSERT INTO document (kind, text) SELECT 'structure', text FROM line ORDER BY n;
 TRUNCATE line;
-\copy line (text) FROM 'test/data/documents/meaning.jsonl' WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')
+\set file :abs_srcdir '/test/data/documents/meaning.jsonl'
+COPY line (text) FROM :'file' WITH (:as_lines);
 INSERT INTO document (kind, text) SELECT 'meaning', text FROM line ORDER BY n;
 TRUNCATE line;
 
@@ -24,9 +28,11 @@ CREATE FUNCTION pg_temp.divide(kind text) RETURNS void LANGUAGE sql AS $$
 	GROUP BY part ORDER BY part;
 	TRUNCATE line;
 $$;
-\copy line (text) FROM 'test/data/documents/syntax.json' WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')
+\set file :abs_srcdir '/test/data/documents/syntax.json'
+COPY line (text) FROM :'file' WITH (:as_lines);
 SELECT pg_temp.divide('json') \g /dev/null
-\copy line (text) FROM 'test/data/documents/syntax.yaml' WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')
+\set file :abs_srcdir '/test/data/documents/syntax.yaml'
+COPY line (text) FROM :'file' WITH (:as_lines);
 SELECT pg_temp.divide('yaml') \g /dev/null
 
 -- Which sources and formats there are is not this test's business.

@@ -3,12 +3,16 @@
 \set QUIET on
 \pset format unaligned
 \pset tuples_only on
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set as_lines 'FORMAT csv, DELIMITER E''\\x01'', QUOTE E''\\x02'', ENCODING ''UTF8'''
 CREATE TEMP TABLE line (n serial, text text);
 CREATE TEMP TABLE document (id serial, text text);
-\copy line (text) FROM 'test/data/documents/valid.jsonl' WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')
+\set file :abs_srcdir '/test/data/documents/valid.jsonl'
+COPY line (text) FROM :'file' WITH (:as_lines);
 INSERT INTO document (text) SELECT text FROM line ORDER BY n;
 TRUNCATE line;
-\copy line (text) FROM 'test/data/documents/valid.yaml' WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')
+\set file :abs_srcdir '/test/data/documents/valid.yaml'
+COPY line (text) FROM :'file' WITH (:as_lines);
 INSERT INTO document (text)
 SELECT string_agg(coalesce(text, ''), E'\n' ORDER BY n)
 FROM (SELECT *, count(*) FILTER (WHERE text = '=====') OVER (ORDER BY n) AS part FROM line) l

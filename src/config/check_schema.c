@@ -72,16 +72,17 @@ static void
 read_from(DpCheck *chk, const json_t *value, const DpKey *key, void *field)
 {
 	const char *hint = NULL;
-	char	   *from = dp_scalar_text(chk, value);
+	char	   *from = dp_scalar_text(chk, value);	/* never NULL: no fractions here */
 	const char *problem = from_problem(from, &hint);
 
-	*(char **) field = from;
 	if (json_is_integer(value) && json_integer_value(value) < 1)
 		problem = "columns are counted from 1";
 	if (from[0] == '\0')
 		dp_check_problem(chk, hint, "from must not be empty");
 	else if (problem != NULL)
 		dp_check_problem(chk, hint, "%s: \"%s\"", problem, dp_tree_clip(from, DP_MAX_QUOTED));
+	else
+		*(char **) field = from;
 }
 
 static void

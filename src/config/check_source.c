@@ -12,6 +12,7 @@
 #include "config/check.h"
 #include "utils/formatting.h"
 
+static bool all_named(List *columns);
 static void read_source(DpCheck *chk, const json_t *value, const DpKey *key, void *field);
 static void write_source(StringInfo buf, const DpKey *key, const void *field);
 static bool split_url(const char *url, DpPipelineSpec *spec);
@@ -51,8 +52,20 @@ dp_check_source(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec)
 			dp_check_problem(chk, dp_registry_format_hint(""),
 							 "key \"format\" is missing, and the source's suffix names no format");
 	}
-	if (spec->format != NULL)
+	if (spec->format != NULL && all_named(spec->columns))
 		dp_registry_format_check(spec, chk->doc);
+}
+
+/* Formats look for columns by their names: do they all have one? */
+static bool
+all_named(List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		if (((DpColumnSpec *) lfirst(lc))->name == NULL)
+			return false;
+	return true;
 }
 
 static void
