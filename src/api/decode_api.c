@@ -140,7 +140,8 @@ set_member(DpColumnSpec *column, DpField *field, const char *name, const JsonbVa
 		column->clean = clean_steps(v);
 	else
 		bad_argument(psprintf("unknown column property \"%s\"", name),
-					 "Valid properties are name, type, required, from, clean, default, description, key.");
+					 "Valid properties are name, type, required, from, clean, default, "
+					 "description, key.");
 }
 
 /* One element of the columns argument: a name, or an object. */

@@ -27,8 +27,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rangetypes.h"
-#include "utils/typcache.h"
 
 #define SHOWN_CHARS 64			/* of a bad value, in a message */
 

@@ -101,7 +101,8 @@ dp_cast_bytea(DpCast *cast, const char *s, int len, Datum *out, DpReject *reject
 bool
 dp_cast_uuid(DpCast *cast, const char *s, int len, Datum *out, DpReject *reject)
 {
-	static const uint8 places[UUID_LEN] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+	static const uint8 places[UUID_LEN] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21,
+	24, 26, 28, 30, 32, 34};
 	pg_uuid_t  *uuid;
 
 	if (len != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-')

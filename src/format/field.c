@@ -33,7 +33,7 @@ dp_field_verify(const char *s, int len, const char *what, DpReject *reject)
 	/* pg_verify_mbstr_len would count characters; find the first bad byte instead. */
 	for (good = 0; good < len;)
 	{
-		int			n = IS_HIGHBIT_SET(s[good]) ? pg_utf_mblen((const unsigned char *) s + good) : 1;
+		int			n = pg_utf_mblen((const unsigned char *) s + good);
 
 		if (s[good] == '\0' || good + n > len || !pg_verify_mbstr(PG_UTF8, s + good, n, true))
 			break;

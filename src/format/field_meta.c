@@ -56,7 +56,7 @@ store_timestamp(DpFormat *format, int i, int64 ms, Datum *values, bool *isnull,
 		return true;
 	if (type == INT8OID || type == NUMERICOID)
 		return store_int(format, i, ms, values, isnull, reject);
-	if (ms > (END_TIMESTAMP + epoch_usec) / 1000 - 1)
+	if (ms > PG_INT64_MAX / 1000)
 		return dp_reject(reject, "decode", format->fields[i].name,
 						 ERRCODE_DATETIME_FIELD_OVERFLOW,
 						 "timestamp of the record is out of range: %lld ms", (long long) ms);

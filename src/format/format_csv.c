@@ -38,7 +38,7 @@ typedef struct CsvFormat
 	DpFormat	base;
 	struct csv_parser parser;
 	MemoryContextCallback free_parser;
-	int		   *ordinal;		/* per field: 0-based place in the record; -1: not from the value */
+	int		   *ordinal;		/* per field: its place in the record from 0; -1: none */
 	int			expected;		/* fields in a record; 0: at least as many as are used */
 	const char *null;			/* text that means NULL; "": nothing between two delimiters */
 
@@ -177,7 +177,7 @@ csv_check(const DpPipelineSpec *spec, DpDocument *doc)
 		else if (columns == NULL && path != NULL)
 			dp_config_add_problem(doc, psprintf("%s/schema/%d/from", spec->pointer,
 												foreach_current_index(lc)),
-								  "Give the field's number, such as \"3\", or set the option columns.",
+								  "Give its number, such as \"3\", or set the option columns.",
 								  "messages have no header line to find \"%s\" in", path);
 	}
 }

@@ -52,7 +52,8 @@ push_base64(JsonbParseState **state, const DpHeader *header)
 	char	   *text = palloc(room);
 	JsonbValue	value;
 
-	value = string_value(text, pg_b64_encode((const void *) header->value, header->len, text, room));
+	value = string_value(text, pg_b64_encode((const void *) header->value, header->len,
+											 text, room));
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	pushJsonbValue(state, WJB_KEY, &name);
 	pushJsonbValue(state, WJB_VALUE, &value);

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "format/json_paths.h"
+#include "mb/pg_wchar.h"
 #include "port/pg_bitutils.h"
 #include "utils/lsyscache.h"
 
@@ -53,7 +54,8 @@ add_slot(JsonPaths *paths, JsonStep step)
 static void
 open_field(JsonPaths *paths, const DpField *field, JsonPath *out)
 {
-	const char *path = field->path ? field->path : field->name;
+	const char *name = field->path ? field->path : field->name;
+	const char *path = pg_server_to_any(name, strlen(name), PG_UTF8);
 	Oid			base = getBaseType(field->type);
 	JsonStep	first;
 
