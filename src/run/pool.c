@@ -64,6 +64,7 @@ dp_pool_balance(Oid dbid, TimestampTz now)
 										 dp_shared->max_workers * sizeof(*handles));
 	reap_starting(dbid, now);
 	take_picture(&picture, dbid, now);
+	dp_place_count(picture.shards, picture.nshards, picture.workers, picture.nworkers);
 	needed = dp_place_needed(picture.shards, picture.nshards);
 	start_workers(&picture, needed, dbid, now);
 	if (!picture.settling)
