@@ -74,14 +74,14 @@ dp_launcher_register(void)
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = 5;
 	strlcpy(worker.bgw_library_name, "dynpipe", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "dp_launcher_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "dynpipe_launcher_main", BGW_MAXLEN);
 	strlcpy(worker.bgw_name, "dynpipe launcher", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "dynpipe launcher", BGW_MAXLEN);
 	RegisterBackgroundWorker(&worker);
 }
 
 void
-dp_launcher_main(Datum arg)
+dynpipe_launcher_main(Datum arg)
 {
 	HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(Visited)};
 	uint32		wait_event;
@@ -249,7 +249,7 @@ start_wanted(TimestampTz now)
 		BackgroundWorkerHandle *handle;
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
-		handle = dp_process_register("dp_supervisor_main", "dynpipe supervisor", &order);
+		handle = dp_process_register("dynpipe_supervisor_main", "dynpipe supervisor", &order);
 		MemoryContextSwitchTo(old);
 		if (handles[i] != NULL)
 			pfree(handles[i]);

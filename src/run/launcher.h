@@ -10,6 +10,6 @@
 /* _PG_init, only when preloaded. */
 extern void dp_launcher_register(void);
 
-extern PGDLLEXPORT void dp_launcher_main(Datum arg);
+extern PGDLLEXPORT void dynpipe_launcher_main(Datum arg);
 
 #endif							/* DP_LAUNCHER_H */

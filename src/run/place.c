@@ -7,19 +7,38 @@
  */
 #include "run/place.h"
 
-static void count_workers(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m);
 static void set_target(DpPlaceShard *shard, DpPlaceWorker *workers, int to);
 static int	best_worker(const DpPlaceShard *shards, int n, const DpPlaceShard *shard,
 						const DpPlaceWorker *workers, int m, int except);
 static int	siblings_on(const DpPlaceShard *shards, int n, const DpPlaceShard *shard, int w);
 static void spread_siblings(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m);
 static void isolate_busy(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m);
+static void relieve_saturated(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m);
+static int	least_loaded(const DpPlaceWorker *workers, int m);
 static void empty_smallest(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m);
 
-static inline bool
-is_busy(const DpPlaceShard *shard)
+void
+dp_place_count(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m)
 {
-	return shard->load > DP_BUSY;
+	for (int w = 0; w < m; w++)
+		workers[w].nshards = workers[w].nbusy = workers[w].load = 0;
+	for (int i = 0; i < n; i++)
+	{
+		if (shards[i].worker < 0)
+			continue;
+		workers[shards[i].worker].nshards++;
+		workers[shards[i].worker].load += shards[i].load;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		bool		saturated = shards[i].worker >= 0 &&
+			workers[shards[i].worker].load > DP_SATURATED;
+
+		shards[i].busy = shards[i].load > DP_BUSY ||
+			(saturated && shards[i].load > DP_GOOD_PART);
+		if (shards[i].worker >= 0)
+			workers[shards[i].worker].nbusy += shards[i].busy;
+	}
 }
 
 int
@@ -33,7 +52,7 @@ dp_place_needed(const DpPlaceShard *shards, int n)
 	{
 		int			siblings = 1;
 
-		if (is_busy(&shards[i]))
+		if (shards[i].busy)
 			busy++;
 		else
 			quiet_load += shards[i].load;
@@ -53,7 +72,6 @@ dp_place(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m, bool shrink
 		shards[i].target = shards[i].worker;
 	if (m == 0)
 		return;
-	count_workers(shards, n, workers, m);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -67,21 +85,7 @@ dp_place(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m, bool shrink
 	{
 		spread_siblings(shards, n, workers, m);
 		isolate_busy(shards, n, workers, m);
-	}
-}
-
-static void
-count_workers(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m)
-{
-	for (int w = 0; w < m; w++)
-		workers[w].nshards = workers[w].nbusy = workers[w].load = 0;
-	for (int i = 0; i < n; i++)
-	{
-		if (shards[i].worker < 0)
-			continue;
-		workers[shards[i].worker].nshards++;
-		workers[shards[i].worker].nbusy += is_busy(&shards[i]);
-		workers[shards[i].worker].load += shards[i].load;
+		relieve_saturated(shards, n, workers, m);
 	}
 }
 
@@ -91,12 +95,12 @@ set_target(DpPlaceShard *shard, DpPlaceWorker *workers, int to)
 	if (shard->target >= 0)
 	{
 		workers[shard->target].nshards--;
-		workers[shard->target].nbusy -= is_busy(shard);
+		workers[shard->target].nbusy -= shard->busy;
 		workers[shard->target].load -= shard->load;
 	}
 	shard->target = to;
 	workers[to].nshards++;
-	workers[to].nbusy += is_busy(shard);
+	workers[to].nbusy += shard->busy;
 	workers[to].load += shard->load;
 }
 
@@ -164,7 +168,7 @@ isolate_busy(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m)
 		int			from = shards[i].target;
 		int			to;
 
-		if (!is_busy(&shards[i]) || workers[from].nshards < 2)
+		if (!shards[i].busy || workers[from].nshards < 2)
 			continue;
 		to = best_worker(shards, n, &shards[i], workers, m, from);
 		if (to >= 0 && shards[i].movable && workers[to].nshards == 0)
@@ -181,6 +185,41 @@ isolate_busy(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m)
 				set_target(&shards[k], workers, to);
 		}
 	}
+}
+
+/* One shard of many small ones each time, the largest that makes matters better. */
+static void
+relieve_saturated(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m)
+{
+	int			to = least_loaded(workers, m);
+	int			best = -1;
+
+	for (int i = 0; i < n; i++)
+	{
+		double		gap = workers[shards[i].target].load - workers[to].load;
+
+		if (shards[i].busy || !shards[i].movable || shards[i].target != shards[i].worker ||
+			workers[shards[i].target].load <= DP_SATURATED ||
+			workers[shards[i].target].nbusy > 0 ||
+			workers[to].nbusy > 0 || gap < DP_GOOD_PART + shards[i].load ||
+			siblings_on(shards, n, &shards[i], to) > 0)
+			continue;
+		if (best < 0 || shards[i].load > shards[best].load)
+			best = i;
+	}
+	if (best >= 0)
+		set_target(&shards[best], workers, to);
+}
+
+static int
+least_loaded(const DpPlaceWorker *workers, int m)
+{
+	int			least = 0;
+
+	for (int w = 1; w < m; w++)
+		if (workers[w].load < workers[least].load)
+			least = w;
+	return least;
 }
 
 static void

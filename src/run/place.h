@@ -6,16 +6,23 @@
  *	  1. a shard without a worker goes to the one that serves no other shard of
  *	     its pipeline, has no busy shard, the least load, the fewest shards;
  *	  2. a pipeline with several shards has them on distinct workers;
- *	  3. a busy shard (more than DP_BUSY of the time in batches) is alone,
- *	     while a worker without busy shards is there to take the others;
- *	  4. a worker too many is emptied.
+ *	  3. a busy shard is alone, while a worker without busy shards is there to
+ *	     take the others;
+ *	  4. a saturated worker gives lightly loaded shards to one that has time;
+ *	  5. a worker too many is emptied.
+ *
+ * Busy is who spends more than DP_BUSY of the time in batches, or a good part
+ * of a worker that has no time left: two that could use all of it have half
+ * each.
  */
 #ifndef DP_PLACE_H
 #define DP_PLACE_H
 
 #include "postgres.h"
 
-#define DP_BUSY 0.5
+#define DP_BUSY			0.5
+#define DP_SATURATED	0.8		/* of a worker's time */
+#define DP_GOOD_PART	0.2
 
 typedef struct DpPlaceShard
 {
@@ -25,6 +32,7 @@ typedef struct DpPlaceShard
 	int			target;			/* result: likewise; = worker: stays */
 	double		load;			/* 0..1 */
 	bool		movable;		/* may leave the worker it has */
+	bool		busy;			/* computed by dp_place_count */
 } DpPlaceShard;
 
 typedef struct DpPlaceWorker
@@ -34,6 +42,9 @@ typedef struct DpPlaceWorker
 	int			nbusy;
 	double		load;
 } DpPlaceWorker;
+
+/* Add up what each of the M workers has, and find the busy shards; comes first. */
+extern void dp_place_count(DpPlaceShard *shards, int n, DpPlaceWorker *workers, int m);
 
 /* How many workers SHARDS should have, if there were enough. */
 extern int	dp_place_needed(const DpPlaceShard *shards, int n);

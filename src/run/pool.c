@@ -64,6 +64,7 @@ dp_pool_balance(Oid dbid, TimestampTz now)
 										 dp_shared->max_workers * sizeof(*handles));
 	reap_starting(dbid, now);
 	take_picture(&picture, dbid, now);
+	dp_place_count(picture.shards, picture.nshards, picture.workers, picture.nworkers);
 	needed = dp_place_needed(picture.shards, picture.nshards);
 	start_workers(&picture, needed, dbid, now);
 	if (!picture.settling)
@@ -175,6 +176,7 @@ start_workers(Picture *picture, int needed, Oid dbid, TimestampTz now)
 {
 	static bool own_limit = false;
 	static TimestampTz starved_since = 0;
+	int64		delay;
 	bool		starved;
 
 	if (picture->nworkers + picture->nstarting >= needed)
@@ -194,8 +196,9 @@ start_workers(Picture *picture, int needed, Oid dbid, TimestampTz now)
 		/* Whoever gives up one of our own wakes us; of other extensions' slots we hear nothing. */
 		if (own_limit)
 			break;
-		retry_at = TimestampTzPlusMilliseconds(now, dp_schedule_delay(DP_FAILURE_TRANSIENT, ++retries,
-																	  dp_retry_initial, dp_retry_max, 0.5));
+		delay = dp_schedule_delay(DP_FAILURE_TRANSIENT, ++retries,
+								  dp_retry_initial, dp_retry_max, 0.5);
+		retry_at = TimestampTzPlusMilliseconds(now, delay);
 	}
 	starved = needed > 0 && picture->nworkers + picture->nstarting == 0;
 	note_starved(dbid, starved);
@@ -236,7 +239,7 @@ start_worker(Oid dbid, TimestampTz now, bool *own_limit)
 	if (handles[order.slot] != NULL)
 		pfree(handles[order.slot]);
 	old = MemoryContextSwitchTo(TopMemoryContext);
-	handles[order.slot] = dp_process_register("dp_worker_main", "dynpipe worker", &order);
+	handles[order.slot] = dp_process_register("dynpipe_worker_main", "dynpipe worker", &order);
 	MemoryContextSwitchTo(old);
 	if (handles[order.slot] != NULL)
 		return true;

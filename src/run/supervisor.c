@@ -69,7 +69,7 @@ static bool try_leave(uint32 seen_epoch);
 static uint32 current_epoch(void);
 
 void
-dp_supervisor_main(Datum arg)
+dynpipe_supervisor_main(Datum arg)
 {
 	MemoryContext tick_cxt;
 	TimestampTz read_at = 0;

@@ -8,6 +8,6 @@
 
 #include "dynpipe.h"
 
-extern PGDLLEXPORT void dp_supervisor_main(Datum arg);
+extern PGDLLEXPORT void dynpipe_supervisor_main(Datum arg);
 
 #endif							/* DP_SUPERVISOR_H */

@@ -89,7 +89,7 @@ dp_run_clear_database(Oid dbid)
 
 		if (TimestampDifferenceExceeds(start, now, CLEAR_TIMEOUT_MS))
 			return false;
-		/* Idle ones leave by themselves; the others may be in a batch or wait for a lock of ours. */
+		/* Idle ones leave by themselves; others are in a batch or wait for a lock of ours. */
 		if (TimestampDifferenceExceeds(start, now, CLEAR_INSIST_MS))
 			for (int i = 0; i < n; i++)
 				(void) kill(pids[i], SIGTERM);

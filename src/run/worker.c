@@ -75,7 +75,7 @@ static bool try_leave(void);
 static void report_idle(void);
 
 void
-dp_worker_main(Datum arg)
+dynpipe_worker_main(Datum arg)
 {
 	MemoryContext round_cxt;
 	TimestampTz idle_since = 0;
@@ -409,7 +409,8 @@ try_leave(void)
 
 	dp_shmem_lock(LW_SHARED);
 	for (int i = 0; i < dp_shared->max_shards; i++)
-		if (dp_shared->shards[i].state != DP_SHARD_FREE && dp_shared->shards[i].worker == order.slot)
+		if (dp_shared->shards[i].state != DP_SHARD_FREE &&
+			dp_shared->shards[i].worker == order.slot)
 			may = false;
 	dp_shmem_unlock();
 	return may;

@@ -7,6 +7,6 @@
 
 #include "dynpipe.h"
 
-extern PGDLLEXPORT void dp_worker_main(Datum arg);
+extern PGDLLEXPORT void dynpipe_worker_main(Datum arg);
 
 #endif							/* DP_WORKER_H */
