@@ -69,4 +69,11 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 /* parseTypeString's last argument: a flag until 15, an error sink from 16; 0 = raise. */
 #define dp_parse_type(str, type, typmod)	parseTypeString((str), (type), (typmod), 0)
 
+/* TOAST compression that this server was built with. */
+#ifdef USE_LZ4
+#define DP_COMPRESSION " COMPRESSION lz4"
+#else
+#define DP_COMPRESSION ""
+#endif
+
 #endif							/* DP_COMPAT_H */
