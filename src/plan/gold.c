@@ -351,10 +351,21 @@ dp_gold_columns(const DpGoldQuery *q, const char *prefix, bool keys_only)
 	return buf.data;
 }
 
-/* CREATE TABLE with HIDDEN column definitions, and a unique index on KEY if any. */
+/* The names of the columns by which the result is unique. */
+List *
+dp_gold_keys(const DpGoldQuery *q)
+{
+	List	   *keys = NIL;
+
+	for (int i = 0; i < q->nitems; i++)
+		if (q->items[i].is_key)
+			keys = lappend(keys, unconstify(char *, q->items[i].name));
+	return keys;
+}
+
+/* CREATE TABLE with HIDDEN column definitions, and a unique index on the key if there is one. */
 void
-dp_gold_create(DpGoldPlan *gold, const DpGoldQuery *q, const char *hidden, const char *key,
-			   const char *options)
+dp_gold_create(DpGoldPlan *gold, const DpGoldQuery *q, const char *hidden, const char *options)
 {
 	StringInfoData buf;
 
@@ -364,9 +375,9 @@ dp_gold_create(DpGoldPlan *gold, const DpGoldQuery *q, const char *hidden, const
 		dp_sql_append(&buf, "%s%I %s", i ? ", " : "", q->items[i].name,
 					  dp_plan_type(q->items[i].type, q->items[i].typmod, q->items[i].collation));
 	dp_sql_append(&buf, "%s)%s", hidden, options);
-	if (key[0])
+	if (gold->key)
 		dp_sql_append(&buf, ";\nCREATE UNIQUE INDEX ON %T (%s) NULLS NOT DISTINCT",
-					  &gold->table, key);
+					  &gold->table, dp_plan_list(gold->key, "", ""));
 	gold->create_sql = buf.data;
 }
 

@@ -92,7 +92,8 @@ extern void dp_gold_narrow(StringInfo buf, const DpGoldItem *item, const char *a
 
 /* gold.c: parts that the strategies share */
 extern char *dp_gold_columns(const DpGoldQuery *q, const char *prefix, bool keys_only);
+extern List *dp_gold_keys(const DpGoldQuery *q);
 extern void dp_gold_create(DpGoldPlan *gold, const DpGoldQuery *q, const char *hidden,
-						   const char *key, const char *options);
+						   const char *options);
 
 #endif							/* DP_GOLD_H */

@@ -40,6 +40,7 @@ typedef struct Delta
 	StringInfoData net;			/* upsert: new minus old of the bookkeeping columns */
 	StringInfoData hidden_names;
 	StringInfoData hidden_values;
+	List	   *hidden_list;
 } Delta;
 
 static const char *plain_query(DpGoldQuery *q);
@@ -60,7 +61,6 @@ static char *append_select(const Delta *d, const char *relation);
 static char *net_select(const Delta *d, bool fill);
 static char *input_select(const Delta *d, const char *sign, const char *relation);
 static char *sweep_sql(const DpGoldPlan *gold, const Delta *d);
-static char *key_names(const DpGoldQuery *q);
 static char *ordinals(const DpGoldQuery *q);
 static char *inner_keys(const DpGoldQuery *q);
 static bool special(const DpGoldQuery *q, const DpGoldItem *item);
@@ -92,7 +92,6 @@ void
 dp_gold_delta(DpGoldPlan *gold, const DpGoldQuery *q)
 {
 	Delta		d = {.q = q};
-	char	   *keys = key_names(q);
 	char	   *insert;
 
 	initStringInfo(&d.names);
@@ -115,8 +114,15 @@ dp_gold_delta(DpGoldPlan *gold, const DpGoldQuery *q)
 			append_item(&d, &q->items[i]);
 	}
 	if (q->nkeys == 0)
+	{
 		dp_sql_append(&d.hidden, ", _one boolean NOT NULL DEFAULT true");
-	dp_gold_create(gold, q, d.hidden.data, keys, " WITH (fillfactor = 70)");
+		d.hidden_list = lappend(d.hidden_list, "_one");
+		gold->key = list_make1("_one");
+	}
+	else
+		gold->key = dp_gold_keys(q);
+	gold->hidden = d.hidden_list;
+	dp_gold_create(gold, q, d.hidden.data, " WITH (fillfactor = 70)");
 	insert = dp_sql("INSERT INTO %T AS g (%s%s)\n", &gold->table, d.names.data,
 					d.hidden_names.data);
 	gold->fill_sql = dp_sql("%s%s", insert, q->upsert ? net_select(&d, true) :
@@ -124,7 +130,7 @@ dp_gold_delta(DpGoldPlan *gold, const DpGoldQuery *q)
 	gold->apply_sql = list_make1(dp_sql("%s%s\nON CONFLICT (%s) DO UPDATE SET %s", insert,
 										q->upsert ? net_select(&d, false) :
 										append_select(&d, DP_REL_NEW),
-										keys, d.merge.data));
+										dp_plan_list(gold->key, "", ""), d.merge.data));
 	if (q->upsert && q->nkeys > 0)
 		gold->apply_sql = lappend(gold->apply_sql, sweep_sql(gold, &d));
 }
@@ -337,6 +343,7 @@ hide(Delta *d, const char *name, const char *type, const char *value)
 {
 	dp_sql_append(&d->hidden, ", %I %s", name, type);
 	dp_sql_append(&d->hidden_names, ", %I", name);
+	d->hidden_list = lappend(d->hidden_list, unconstify(char *, name));
 	dp_sql_append(&d->hidden_values, ", %s", value);
 }
 
@@ -459,12 +466,6 @@ sweep_sql(const DpGoldPlan *gold, const Delta *d)
 			dp_gold_narrow(&buf, &d->q->items[i], "g",
 						   dp_sql("SELECT DISTINCT _k%d FROM (%s) AS d", i, old));
 	return buf.data;
-}
-
-static char *
-key_names(const DpGoldQuery *q)
-{
-	return q->nkeys > 0 ? dp_gold_columns(q, "", true) : "_one";
 }
 
 /* The places of the keys in the select list. */

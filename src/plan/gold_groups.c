@@ -64,7 +64,8 @@ dp_gold_groups(DpGoldPlan *gold, const DpGoldQuery *q)
 	char	   *groups = touched(q);
 	char	   *query = dp_gold_text(q, NULL);
 
-	dp_gold_create(gold, q, "", dp_gold_columns(q, "", true), " WITH (fillfactor = 70)");
+	gold->key = dp_gold_keys(q);
+	dp_gold_create(gold, q, "", " WITH (fillfactor = 70)");
 	gold->fill_sql = dp_sql("INSERT INTO %T (%s)\nSELECT %s FROM %E AS q", &gold->table,
 							columns, columns, query);
 	gold->apply_sql =
@@ -87,7 +88,7 @@ dp_gold_full(DpGoldPlan *gold, const DpGoldQuery *q)
 {
 	char	   *columns = dp_gold_columns(q, "", false);
 
-	dp_gold_create(gold, q, "", "", "");
+	dp_gold_create(gold, q, "", "");
 	gold->fill_sql = dp_sql("INSERT INTO %T (%s)\nSELECT %s FROM %E AS q", &gold->table,
 							columns, columns, dp_gold_text(q, NULL));
 	if (gold->spec->refresh_ms == 0)

@@ -101,13 +101,15 @@ typedef struct DpGoldPlan
 	const char *reason;			/* why this strategy, a sentence for explain */
 	bool		serialize;		/* workers of the pipeline must take turns (groups, full) */
 	List	   *apply_sql;		/* char *: run in this order after silver was written */
-	const char *create_sql;		/* CREATE TABLE with hidden columns, comments, unique index; may be
-								 * several statements separated by ";\n" */
+	const char *create_sql;		/* CREATE TABLE with hidden columns, unique index; may be several
+								 * statements separated by ";\n" */
 	const char *fill_sql;		/* fill an empty table from silver as it is now */
 	const char *clear_sql;		/* empty it */
 	const char *verify_sql;		/* one row (extra bigint, missing bigint): rows of the table that the
 								 * query does not give, and the reverse */
 	TupleDesc	desc;			/* visible columns of the query */
+	List	   *key;			/* char *: columns of the unique index; NIL: none */
+	List	   *hidden;			/* char *: bookkeeping columns of the table */
 } DpGoldPlan;
 
 typedef struct DpPlan
@@ -167,18 +169,22 @@ extern DpPlan *dp_plan_build(const DpPipelineSpec *spec, int64 pipeline_id, int3
 /*
  * DDL that brings the database from what exists to what PLAN needs, as a list
  * of DpChange in execution order: schemas, bronze, silver (CREATE, ADD COLUMN),
- * gold.  A needed change that would lose data (type change, key change on a
- * non-empty table) is a problem added to DOC instead.
+ * gold.  OLD is the plan of the version in force, NULL when there is none or
+ * when its tables are gone: a gold table whose query is not OLD's is made anew
+ * or filled again.  A change that would lose data (type change, key change) is
+ * a problem added to DOC instead.  Nothing is returned twice: after the changes
+ * were made the list is empty.
  */
 typedef struct DpChange
 {
 	const char *action;			/* "create", "alter", "drop" */
-	const char *object;			/* "schema", "table", "column", "index", "gold" */
+	const char *object;			/* "schema", "table", "column", "comment", "gold" */
 	const char *name;			/* qualified, quoted */
 	const char *detail;
-	const char *sql;			/* to run as the owner */
+	const char *sql;			/* to run as the owner; may be several statements */
 } DpChange;
 
+<<<<<<< HEAD
 /* OLD: the plan in force until now, NULL when there is none. */
 extern List *dp_plan_changes(const DpPlan *plan, const DpPlan *old, DpDocument *doc);
 
@@ -186,15 +192,33 @@ extern List *dp_plan_changes(const DpPlan *plan, const DpPlan *old, DpDocument *
  * An invariant: two statements, one over dynpipe.* run as the system, one over
  * the owner's tables run as the owner, each giving one text.  It holds when
  * they are equal.  Both are read-only and run in one snapshot.
+=======
+extern List *dp_plan_changes(const DpPlan *plan, const DpPlan *old, DpDocument *doc);
+
+/*
+ * The invariants of the pipeline, List of DpVerifyItem.  Each statement gives
+ * one text; the invariant holds when both are equal.  They must run in one
+ * snapshot.  Only the system can read the catalog, only the owner's rights may
+ * touch his tables, so each statement reads one side.
+>>>>>>> plan
  */
 typedef struct DpVerifyItem
 {
 	const char *name;
+<<<<<<< HEAD
 	const char *catalog_sql;
 	const char *owner_sql;
 } DpVerifyItem;
 
 extern List *dp_plan_verify(const DpPlan *plan);	/* DpVerifyItem * */
+=======
+	const char *catalog_sql;	/* gives what is expected; run as the system */
+	const char *owner_sql;		/* gives what is found; run as the owner */
+	bool		system;			/* owner_sql reads the catalog: run it as the system too */
+} DpVerifyItem;
+
+extern List *dp_plan_verify(const DpPlan *plan);
+>>>>>>> plan
 
 /* The text of dynpipe.explain: section/key/value rows, List of DpExplainRow. */
 typedef struct DpExplainRow

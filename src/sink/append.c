@@ -33,6 +33,7 @@ struct DpAppend
 	Relation	rel;
 	EState	   *estate;
 	ResultRelInfo *target;
+	TupleDesc	desc;			/* a copy: slots on the table's own would count references */
 	TupleTableSlot **slots;
 	int			nslots;			/* slots made so far */
 	int			used;			/* slots filled */
@@ -62,7 +63,8 @@ dp_append_begin(Relation rel, const char *const *names, int n)
 
 	append->cxt = cxt;
 	append->rel = rel;
-	append->natts = RelationGetDescr(rel)->natts;
+	append->desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	append->natts = append->desc->natts;
 	append->n = n;
 	append->attnums = palloc(sizeof(AttrNumber) * n);
 	for (int i = 0; i < n; i++)
@@ -109,8 +111,7 @@ dp_append_end(DpAppend *append)
 
 	flush(append);
 	written = append->written;
-	for (int i = 0; i < append->nslots; i++)
-		ExecDropSingleTupleTableSlot(append->slots[i]);
+	/* the slots hold no pins any more and go with the context */
 	ExecCloseIndices(append->target);
 	ExecResetTupleTable(append->estate->es_tupleTable, false);
 	FreeExecutorState(append->estate);
@@ -164,7 +165,8 @@ next_slot(DpAppend *append)
 	{
 		MemoryContext old = MemoryContextSwitchTo(append->cxt);
 
-		append->slots[append->nslots++] = table_slot_create(append->rel, NULL);
+		append->slots[append->nslots++] =
+			MakeSingleTupleTableSlot(append->desc, table_slot_callbacks(append->rel));
 		MemoryContextSwitchTo(old);
 	}
 	return append->slots[append->used];
