@@ -184,15 +184,6 @@ typedef struct DpChange
 	const char *sql;			/* to run as the owner; may be several statements */
 } DpChange;
 
-<<<<<<< HEAD
-/* OLD: the plan in force until now, NULL when there is none. */
-extern List *dp_plan_changes(const DpPlan *plan, const DpPlan *old, DpDocument *doc);
-
-/*
- * An invariant: two statements, one over dynpipe.* run as the system, one over
- * the owner's tables run as the owner, each giving one text.  It holds when
- * they are equal.  Both are read-only and run in one snapshot.
-=======
 extern List *dp_plan_changes(const DpPlan *plan, const DpPlan *old, DpDocument *doc);
 
 /*
@@ -200,25 +191,16 @@ extern List *dp_plan_changes(const DpPlan *plan, const DpPlan *old, DpDocument *
  * one text; the invariant holds when both are equal.  They must run in one
  * snapshot.  Only the system can read the catalog, only the owner's rights may
  * touch his tables, so each statement reads one side.
->>>>>>> plan
  */
 typedef struct DpVerifyItem
 {
 	const char *name;
-<<<<<<< HEAD
-	const char *catalog_sql;
-	const char *owner_sql;
-} DpVerifyItem;
-
-extern List *dp_plan_verify(const DpPlan *plan);	/* DpVerifyItem * */
-=======
 	const char *catalog_sql;	/* gives what is expected; run as the system */
 	const char *owner_sql;		/* gives what is found; run as the owner */
 	bool		system;			/* owner_sql reads the catalog: run it as the system too */
 } DpVerifyItem;
 
 extern List *dp_plan_verify(const DpPlan *plan);
->>>>>>> plan
 
 /* The text of dynpipe.explain: section/key/value rows, List of DpExplainRow. */
 typedef struct DpExplainRow

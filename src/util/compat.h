@@ -93,7 +93,6 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 /* parseTypeString's last argument: a flag until 15, an error sink from 16; 0 = raise. */
 #define dp_parse_type(str, type, typmod)	parseTypeString((str), (type), (typmod), 0)
 
-<<<<<<< HEAD
 /* Ownership checks were made one function in 16. */
 #if PG_VERSION_NUM >= 160000
 #define dp_owns_database(dbid, role)	object_ownercheck(DatabaseRelationId, dbid, role)
@@ -117,13 +116,13 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 #else
 #define dp_server_aclcheck(serverid, roleid, mode) \
 	pg_foreign_server_aclcheck(serverid, roleid, mode)
-=======
+#endif
+
 /* TOAST compression that this server was built with. */
 #ifdef USE_LZ4
 #define DP_COMPRESSION " COMPRESSION lz4"
 #else
 #define DP_COMPRESSION ""
->>>>>>> plan
 #endif
 
 #endif							/* DP_COMPAT_H */
