@@ -60,6 +60,7 @@ dp_connection_resolve(Oid serverid, const char *type, Oid userid, bool read_secr
 	conn->type = find_type(type);
 	conn->server = server->servername;
 	conn->serverid = serverid;
+	conn->role = GetUserNameFromId(userid, false);
 	conn->mapped = find_mapping(serverid, userid, &mapping);
 	conn->options = list_concat(server->options, mapping);
 	if (!check_options(conn, server->owner, refusal) ||

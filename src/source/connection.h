@@ -39,7 +39,8 @@ struct DpConnection
 	char	   *server;
 	Oid			serverid;
 	List	   *options;		/* DefElem *, of server and mapping */
-	bool		mapped;			/* is there a user mapping? */
+	char	   *role;			/* whose mapping is used */
+	bool		mapped;			/* is there one? */
 };
 
 /* An option that goes to the client under its own name. */

@@ -25,7 +25,7 @@ typedef enum DpOptionKind
 	DP_OPTION_CONNECTION_STRING,
 	DP_OPTION_BOOL,
 	DP_OPTION_INT,				/* min .. max */
-	DP_OPTION_ENUM				/* one of allowed, separated by commas */
+	DP_OPTION_ENUM				/* one of allowed, separated by ", " */
 } DpOptionKind;
 
 #define DP_OPTION_SECRET	0x01	/* never on a server, never in a message */

@@ -101,6 +101,8 @@ check_name(const DefElem *def, DpOptionPlace place)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("invalid option \"%s\"", name),
+				 place == DP_OPTION_SERVER && strstr(name, "password") != NULL ?
+				 errdetail("Secrets are options of user mappings.") : 0,
 				 errhint("%s", valid_names(place, name))));
 	if (other->place == DP_OPTION_SERVER)
 		ereport(ERROR,
@@ -245,8 +247,7 @@ wrong_enum(const DpOption *option, const char *value)
 		if (one_len == len && strncmp(one, value, len) == 0)
 			return NULL;
 		one += one_len;
-		if (*one == ',')
-			one++;
+		one += strspn(one, ", ");
 	}
 	return psprintf("Allowed values are: %s.", option->allowed);
 }

@@ -26,6 +26,7 @@
 #define CLOSE_MS		800		/* then the helper is left to finish alone */
 #define MAX_CHUNK		4096	/* messages taken at once */
 #define MAX_REFUSALS	3		/* offsets refused in a row */
+#define OVERHEAD		350		/* bytes of the library's for a message */
 
 extern const DpSourceOps dp_source_eventhubs_ops;
 extern const DpSourceOps dp_source_kafka_ops;
@@ -37,6 +38,7 @@ static void want(KafkaSource *source, const DpPosition *positions, int n);
 static DpPollResult poll_client(DpSource *base, DpRecords *batch, int max_rows, Size max_bytes);
 static bool partitions_changed(KafkaSource *source);
 static bool take_more(KafkaSource *source, const DpRecords *batch, int max_rows, Size max_bytes);
+static void nudge(KafkaSource *source);
 static bool is_wanted(const KafkaSource *source, const rd_kafka_message_t *msg);
 static DpPollResult take_error(KafkaSource *source, const rd_kafka_message_t *msg);
 static void add_record(DpRecords *batch, rd_kafka_message_t *msg);
@@ -83,6 +85,8 @@ open_client(const DpSourceSpec *spec)
 	source->server = pstrdup(spec->authority);
 	source->topic = spec->path != NULL ? pstrdup(spec->path) : NULL;
 	source->avg_size = 1024;
+	source->needs_nudge = !dp_kafka_known("fetch.queue.backoff.ms");
+	source->nudge_after = dp_kafka_queue_bytes(spec->memory_limit) / 4;
 
 	if (!exit_registered)
 		before_shmem_exit(close_all, 0);
@@ -279,11 +283,26 @@ take_more(KafkaSource *source, const DpRecords *batch, int max_rows, Size max_by
 		bytes += source->msgs[source->nmsgs + i]->len + source->msgs[source->nmsgs + i]->key_len;
 	source->nmsgs += n;
 	source->avg_size = Max((double) bytes / n, source->avg_size * 0.75);
-
-	pthread_mutex_lock(&source->shared->lock);
-	source->shared->contact_at = dp_kafka_now();
-	pthread_mutex_unlock(&source->shared->lock);
+	source->taken += bytes + n * OVERHEAD;
+	nudge(source);
 	return true;
+}
+
+/* Note that a broker is there; tell the library that its queue has room again. */
+static void
+nudge(KafkaSource *source)
+{
+	KafkaShared *shared = source->shared;
+
+	pthread_mutex_lock(&shared->lock);
+	shared->contact_at = dp_kafka_now();
+	if (source->needs_nudge && source->taken >= source->nudge_after)
+	{
+		source->taken = 0;
+		shared->nudge = true;
+		pthread_cond_broadcast(&shared->changed);
+	}
+	pthread_mutex_unlock(&shared->lock);
 }
 
 static bool

@@ -133,12 +133,13 @@ check_credentials(const DpConnection *conn, DpRefusal *refusal)
 
 	if (sasl && auth == KAFKA_AUTH_NONE && !conn->mapped)
 		return dp_refusal_set(refusal, ERRCODE_UNDEFINED_OBJECT,
-							  psprintf("Use CREATE USER MAPPING FOR role SERVER %s OPTIONS (%s ...).",
+							  psprintf("Use CREATE USER MAPPING FOR %s SERVER %s OPTIONS (%s ...).",
+									   quote_identifier(conn->role),
 									   quote_identifier(conn->server),
 									   is_hubs(conn) ? "connection_string_file" :
 									   "username ..., password_file"),
-							  "no user mapping for the pipeline's owner on server \"%s\"",
-							  conn->server);
+							  "role \"%s\" has no user mapping on server \"%s\"",
+							  conn->role, conn->server);
 	if (sasl && auth == KAFKA_AUTH_NONE)
 		return dp_refusal_set(refusal, ERRCODE_FDW_OPTION_NAME_NOT_FOUND,
 							  is_hubs(conn) ? "Add connection_string_file, connection_string, "

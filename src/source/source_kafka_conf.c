@@ -14,6 +14,8 @@
 #include "miscadmin.h"
 #include "source/source_kafka_private.h"
 
+#define MIN_LIMIT (16 * 1024 * 1024)	/* with less, one large answer does not fit */
+
 typedef struct Setting
 {
 	const char *name;
@@ -44,7 +46,6 @@ static const Fixed tunable[] = {
 	{"fetch.wait.max.ms", "100"},
 	{"fetch.error.backoff.ms", "200"},
 	{"fetch.queue.backoff.ms", "20", true},
-	{"queued.min.messages", "100000"},
 };
 
 /* The guarantees rest on these. */
@@ -86,7 +87,7 @@ static void wipe(List *settings);
 rd_kafka_conf_t *
 dp_kafka_make_conf(DpConnection *conn, const DpSourceSpec *spec)
 {
-	Size		limit = Max(spec->memory_limit, (Size) 16 * 1024 * 1024);
+	Size		limit = Max(spec->memory_limit, (Size) MIN_LIMIT);
 	char	   *database = get_database_name(MyDatabaseId);
 	List	   *settings = NIL;
 	rd_kafka_conf_t *conf;
@@ -139,10 +140,18 @@ add_fixed(List **settings, const Fixed *list, int n)
 			add(settings, list[i].name, list[i].value);
 }
 
+/* The bytes that may wait in the client's queue, of a limit for all. */
+Size
+dp_kafka_queue_bytes(Size memory_limit)
+{
+	return Max(memory_limit, (Size) MIN_LIMIT) / 4;
+}
+
 /*
  * How LIMIT is shared out: a quarter may wait in the client's queue, a quarter
- * is what the batch holds on to, an eighth is one answer under way; the rest
- * is room for what overshoots, since the queue is checked before a fetch.
+ * is its book-keeping there (some 350 bytes a message), a quarter is what the
+ * batch holds on to, an eighth is one answer under way; the rest is room for
+ * what overshoots, since the queue is checked before a fetch.
  */
 static void
 add_memory(List **settings, Size limit)
@@ -152,7 +161,9 @@ add_memory(List **settings, Size limit)
 	Size		answer = Min(Max(limit / 2, fetch + 1024 * 1024), (Size) 2000000000);
 
 	add(settings, "queued.max.messages.kbytes",
-		psprintf("%zu", Min(limit / 4 / 1024, (Size) 2097151)));
+		psprintf("%zu", Min(dp_kafka_queue_bytes(limit) / 1024, (Size) 2097151)));
+	add(settings, "queued.min.messages",
+		psprintf("%zu", Min(limit / 4 / 350, (Size) 1000000)));
 	add(settings, "fetch.max.bytes", psprintf("%zu", fetch));
 	add(settings, "fetch.message.max.bytes", psprintf("%zu", Min(per_partition, fetch)));
 	add(settings, "receive.message.max.bytes", psprintf("%zu", answer));

@@ -197,6 +197,9 @@ record_log(const rd_kafka_t *rk, int level, const char *fac, const char *buf)
 	KafkaShared *shared = rd_kafka_opaque(rk);
 	KafkaLog   *log;
 
+	/* A very old broker may create topics that are asked for; nothing can be done. */
+	if (strcmp(fac, "AUTOCREATE") == 0)
+		return;
 	pthread_mutex_lock(&shared->lock);
 	log = log_slot(shared, fac);
 	strlcpy(log->text, buf, DP_KAFKA_TEXT);

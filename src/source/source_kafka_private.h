@@ -67,7 +67,8 @@ typedef struct KafkaShared
 	/* orders to the helper */
 	bool		stop;
 	uint64_t	asked;			/* discoveries wanted, counted */
-	bool		hurry;			/* trouble: look for the broker now */
+	bool		hurry;			/* trouble: look for the broker soon */
+	bool		nudge;			/* room in the queue: make the library see it */
 
 	/* its answers */
 	uint64_t	answered;		/* the discovery that found[] belongs to */
@@ -122,10 +123,14 @@ typedef struct KafkaSource
 	int			nmsgs;
 	int			capacity;
 	double		avg_size;		/* of a record, running */
+	bool		needs_nudge;	/* does this library sleep when its queue was full? */
+	Size		nudge_after;	/* bytes */
+	Size		taken;			/* bytes since the last nudge */
 } KafkaSource;
 
 /* source_kafka_conf.c */
 extern rd_kafka_conf_t *dp_kafka_make_conf(DpConnection *conn, const DpSourceSpec *spec);
+extern Size dp_kafka_queue_bytes(Size memory_limit);
 
 /* source_kafka_check.c */
 typedef enum KafkaAuth

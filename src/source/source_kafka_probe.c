@@ -6,6 +6,9 @@
  *	  order "discover"      count of partitions, then their ends and starts
  *	  every 30 s            count of partitions (is anybody there, has it grown?)
  *	  order "hurry"         the same, a second after the last contact
+ *	  order "nudge"         the same, at once: before 2.2 the library sleeps up to a
+ *	                        second after its queue was full, unless it has
+ *	                        something to send
  *	  order "stop"          destroy the client and end
  *
  * Every call is limited to SLICE_MS, so an order is seen soon.  Destroying is
@@ -211,6 +214,7 @@ helper_main(void *arg)
 		pthread_mutex_lock(&shared->lock);
 		order = shared->asked > shared->answered ? shared->asked : 0;
 		shared->hurry = false;
+		shared->nudge = false;
 		pthread_mutex_unlock(&shared->lock);
 
 		outcome = look(shared, &partitions);
@@ -240,7 +244,8 @@ wait_for_work(KafkaShared *shared, int64_t next_look)
 		int64_t		until = next_look;
 
 		/* after a failure the pause is kept, whatever is ordered */
-		if (shared->failing_since == 0 && shared->asked > shared->answered)
+		if (shared->failing_since == 0 &&
+			(shared->asked > shared->answered || shared->nudge))
 			until = 0;
 		else if (shared->failing_since == 0 && shared->hurry)
 			until = Min(next_look, shared->contact_at + HURRY_MS);
