@@ -102,6 +102,11 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 #define dp_owns_extension(extid, role)	pg_extension_ownercheck(extid, role)
 #endif
 
+/* 18 moved the attribute in front of declarations, under another name. */
+#ifndef pg_attribute_noreturn
+#define pg_attribute_noreturn()			__attribute__((noreturn))
+#endif
+
 /* Extensions name their waits from 17 on; before, pg_stat_activity says "Extension". */
 #if PG_VERSION_NUM >= 170000
 #define dp_wait_event(name)				WaitEventExtensionNew(name)
