@@ -36,7 +36,7 @@ in_tree      = $(patsubst $(SRCTOP)/%,%,$(sort $(wildcard $(addprefix $(SRCTOP)/
 OBJS        = $(patsubst %.c,%.o,$(call in_tree,src/*.c src/*/*.c))
 SQL_PARTS   = $(addprefix $(SRCTOP)/,$(call in_tree,src/sql/*.sql))
 DATA_built  = dynpipe--$(EXTVERSION).sql
-DATA        = $(SRCTOP)/src/config/dynpipe.schema.json
+DATA        = src/config/dynpipe.schema.json
 EXTRA_CLEAN = dynpipe--*.sql $(OBJS:.o=.d)
 
 REGRESS      = $(patsubst sql/%.sql,%,$(call in_tree,sql/*.sql))
