@@ -17,6 +17,10 @@
 
 #include "format/format.h"
 
+#define DP_FORMAT(name) extern const DpFormatOps dp_format_##name##_ops;
+#include "format/format_list.h"
+#undef DP_FORMAT
+
 extern void dp_field_begin(DpFormat *format, Datum *values, bool *isnull);
 extern bool dp_field_verify(const char *s, int len, const char *what, DpReject *reject);
 extern bool dp_field_store(DpFormat *format, int i, const char *s, int len,
