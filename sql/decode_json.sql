@@ -35,6 +35,9 @@ FROM unnest(ARRAY['{"a":{"b":[10,20,30],"x/y":"slash","t~z":"tilde"},"a/b":"plai
 	'{"a":{"b":{"1":"member"}}}', '{"a":{"b":[10]}}', '{"a":[1,2]}', '{"a":"text"}', '{"a":null}']) p;
 SELECT pg_temp.show('[{"name":"v","from":"/a/01"},{"name":"w","from":"/a/-"}]', '{"a":[1,2]}');
 
+-- Without from, a name is only a name.
+SELECT pg_temp.show('["/a", "@key", {"name":"b","from":"/a"}]', '{"/a":1,"@key":2,"a":3}', 'k');
+
 -- The same member into several columns; of duplicates the last wins, as in jsonb.
 SELECT pg_temp.show('[{"name":"a","type":"int"},{"name":"t","from":"a"},{"name":"j","type":"jsonb","from":"/a"}]', '{"a":1,"a":2}');
 SELECT pg_temp.show('[{"name":"v","from":"/a/b"},{"name":"j","type":"jsonb","from":"a"}]', '{"a":{"b":1},"a":{"b":2,"b":3}}');

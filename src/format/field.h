@@ -53,6 +53,13 @@ extern bool dp_key_decode(DpFormat *format, const DpRecord *rec,
 /* A JSON decoder over FIELDS that has no key readers of its own. */
 extern DpFormat *dp_format_json_reader(DpField *fields, int nfields);
 
+/* The path that from: gave; NULL: go by the name, which is no pointer or ordinal then. */
+static inline const char *
+dp_field_path(const DpField *field)
+{
+	return field->path == field->name ? NULL : field->path;
+}
+
 /* Skip a UTF-8 byte order mark. */
 static inline void
 dp_field_skip_bom(const char **s, int *len)
