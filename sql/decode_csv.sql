@@ -15,6 +15,8 @@ SELECT pg_temp.show('[{"name":"id","type":"int"},"b",{"name":"c","type":"numeric
 	'1,x,2.5', E'1,x,2.5\n', E'1,x,2.5\r\n', '1,,', '1,"",', '1," a ""q"" ",2', '1, a ,2', E'1,"line\nbreak",2', '1,"a,b",2', '1,äö,2', 'x,y,1']) p;
 -- By ordinal: order is free, more fields may follow.
 SELECT pg_temp.show('[{"name":"b","from":"2"},{"name":"z","from":"4"},{"name":"a","from":"1"}]', p) FROM unnest(ARRAY['1,2,3,4,5', '1,2,3']) p;
+-- Without from, a name is only a name.
+SELECT pg_temp.show('["3", "2", {"name":"1","from":"1"}]', 'x,y,z');
 -- By name, with option columns.
 SELECT pg_temp.show('["b", {"name":"x","from":"a"}, {"name":"third","from":"3"}]', p, '{"columns":"a, b ,c"}') FROM unnest(ARRAY['1,2,3', '1,2', '1,2,3,4']) p;
 -- delimiter, quote, null.

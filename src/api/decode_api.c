@@ -213,7 +213,9 @@ make_field(DpField *field, const DpColumnSpec *column)
 	field->typmod = -1;
 	if (column->type)
 		dp_parse_type(column->type, &field->type, &field->typmod);
-	field->from = dp_field_from(column->from, &field->path);
+	field->path = column->name;
+	if (column->from)
+		field->from = dp_field_from(column->from, &field->path);
 	field->required = column->required;
 	field->clean = palloc(sizeof(DpClean) * (list_length(column->clean) + 1));
 	foreach(lc, column->clean)

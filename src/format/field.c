@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "format/field.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/formatting.h"
 #include "utils/lsyscache.h"
 
@@ -64,6 +65,8 @@ static bool
 convert(const char **s, int *len, DpReject *reject)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	uint32		interrupt_holdoff = InterruptHoldoffCount;
+	uint32		cancel_holdoff = QueryCancelHoldoffCount;
 	char	   *volatile converted = NULL;
 
 	PG_TRY();
@@ -79,6 +82,10 @@ convert(const char **s, int *len, DpReject *reject)
 		MemoryContextSwitchTo(caller);
 		err = CopyErrorData();
 		FlushErrorState();
+
+		/* errfinish() zeroed these on behalf of an abort that does not come. */
+		InterruptHoldoffCount = interrupt_holdoff;
+		QueryCancelHoldoffCount = cancel_holdoff;
 		dp_reject(reject, "decode", NULL, err->sqlerrcode, "%s", err->message);
 	}
 	PG_END_TRY();

@@ -17,6 +17,10 @@
 
 #include "format/format.h"
 
+#define DP_FORMAT(name) extern const DpFormatOps dp_format_##name##_ops;
+#include "format/format_list.h"
+#undef DP_FORMAT
+
 extern void dp_field_begin(DpFormat *format, Datum *values, bool *isnull);
 extern bool dp_field_verify(const char *s, int len, const char *what, DpReject *reject);
 extern bool dp_field_store(DpFormat *format, int i, const char *s, int len,
@@ -48,6 +52,13 @@ extern bool dp_key_decode(DpFormat *format, const DpRecord *rec,
 
 /* A JSON decoder over FIELDS that has no key readers of its own. */
 extern DpFormat *dp_format_json_reader(DpField *fields, int nfields);
+
+/* The path that from: gave; NULL: go by the name, which is no pointer or ordinal then. */
+static inline const char *
+dp_field_path(const DpField *field)
+{
+	return field->path == field->name ? NULL : field->path;
+}
 
 /* Skip a UTF-8 byte order mark. */
 static inline void

@@ -7,10 +7,6 @@
 #include "format/field.h"
 #include "lib/stringinfo.h"
 
-#define DP_FORMAT(name) extern const DpFormatOps dp_format_##name##_ops;
-#include "format/format_list.h"
-#undef DP_FORMAT
-
 static const DpFormatOps *const formats[] = {
 #define DP_FORMAT(name) &dp_format_##name##_ops,
 #include "format/format_list.h"

@@ -40,7 +40,8 @@ typedef struct DpField
 	Oid			type;
 	int32		typmod;
 	DpFieldFrom from;
-	const char *path;			/* pointer, member name, CSV header or ordinal, header name; or NULL */
+	const char *path;			/* pointer, member name, CSV header or ordinal, header name;
+								 * NULL or name itself: the field of that very name */
 	bool		required;
 	bool		is_key;			/* part of silver.key: must not be NULL; found in tombstones */
 	int			nclean;

@@ -207,7 +207,7 @@ place_fields(CsvFormat *format, const char *columns)
 	for (int i = 0; i < format->base.nfields; i++)
 	{
 		const DpField *field = &format->base.fields[i];
-		int			ordinal = ordinal_of(field->path);
+		int			ordinal = ordinal_of(dp_field_path(field));
 
 		format->ordinal[i] = -1;
 		if (field->from != DP_FROM_VALUE)

@@ -377,6 +377,8 @@ store_json_string(JsonFormat *format, int i, const char *s, int len, Datum *valu
 {
 	DpField    *field = &format->base.fields[i];
 	StringInfoData buf;
+	char	   *string;
+	bool		ok;
 
 	if (!dp_field_to_server(&s, &len, reject))
 	{
@@ -386,14 +388,15 @@ store_json_string(JsonFormat *format, int i, const char *s, int len, Datum *valu
 	if (!dp_field_clean(field, &s, &len))
 		return true;
 	initStringInfo(&buf);
-	escape_json(&buf, pnstrdup(s, len));
-	if (!dp_cast_text(&field->cast, buf.data, buf.len, &values[i], reject))
-	{
+	string = pnstrdup(s, len);
+	escape_json(&buf, string);
+	ok = dp_cast_text(&field->cast, buf.data, buf.len, &values[i], reject);
+	pfree(string);
+	pfree(buf.data);
+	isnull[i] = !ok;
+	if (!ok)
 		reject->column = field->name;
-		return false;
-	}
-	isnull[i] = false;
-	return true;
+	return ok;
 }
 
 static bool

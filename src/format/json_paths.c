@@ -5,6 +5,7 @@
 #include "dynpipe.h"
 
 #include "catalog/pg_type.h"
+#include "format/field.h"
 #include "format/json_paths.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bitutils.h"
@@ -54,7 +55,8 @@ add_slot(JsonPaths *paths, JsonStep step)
 static void
 open_field(JsonPaths *paths, const DpField *field, JsonPath *out)
 {
-	const char *name = field->path ? field->path : field->name;
+	bool		named = dp_field_path(field) == NULL;
+	const char *name = named ? field->name : field->path;
 	const char *path = pg_server_to_any(name, strlen(name), PG_UTF8);
 	Oid			base = getBaseType(field->type);
 	JsonStep	first;
@@ -65,13 +67,13 @@ open_field(JsonPaths *paths, const DpField *field, JsonPath *out)
 	out->slot = JSON_NOWHERE;
 	if (field->from != DP_FROM_VALUE)
 		return;
-	if (*path == '\0')
+	if (*path == '\0' && !named)
 	{
 		out->slot = JSON_ROOT;
 		paths->any_root = true;
 		return;
 	}
-	if (*path != '/')
+	if (*path != '/' || named)
 	{
 		first = (JsonStep) {pstrdup(path), strlen(path), -1};
 		out->slot = add_slot(paths, first);
