@@ -62,7 +62,8 @@ dynpipe_drop(PG_FUNCTION_ARGS)
 Datum
 dynpipe_export(PG_FUNCTION_ARGS)
 {
-	List	   *rows = PG_ARGISNULL(0) ? dp_catalog_all() : list_make1(dp_api_pipeline_arg(fcinfo, 0));
+	List	   *rows = PG_ARGISNULL(0) ? dp_catalog_all() :
+		list_make1(dp_api_pipeline_arg(fcinfo, 0));
 	StringInfoData doc;
 	ListCell   *lc;
 	bool		first = true;

@@ -58,7 +58,7 @@ typedef struct DpFormatOps
 	const char *name;
 	/* NULL-terminated list of valid option names, for the checker. */
 	const char *const *options;
-	/* Check the options' values; adds problems at pointer/<option>. */
+	/* Check the options' values; adds problems at pointer/format/<option>. */
 	void		(*check) (const DpPipelineSpec *spec, DpDocument *doc);
 	/* Everything in the current memory context; freed with it. */
 	DpFormat   *(*open) (const DpPipelineSpec *spec, DpField *fields, int nfields,

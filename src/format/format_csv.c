@@ -138,7 +138,7 @@ static void
 check_byte(const DpPipelineSpec *spec, DpDocument *doc, const char *name)
 {
 	const char *value = option(spec, name, "x");
-	const char *pointer = psprintf("%s/%s", spec->pointer, name);
+	const char *pointer = psprintf("%s/format/%s", spec->pointer, name);
 
 	if (strcmp(name, "delimiter") == 0 && (strcmp(value, "tab") == 0 || strcmp(value, "\\t") == 0))
 		return;
@@ -159,7 +159,7 @@ csv_check(const DpPipelineSpec *spec, DpDocument *doc)
 	check_byte(spec, doc, "delimiter");
 	check_byte(spec, doc, "quote");
 	if (delimiter_of(spec) == *option(spec, "quote", "\""))
-		dp_config_add_problem(doc, psprintf("%s/quote", spec->pointer),
+		dp_config_add_problem(doc, psprintf("%s/format/quote", spec->pointer),
 							  "Choose another character for one of them.",
 							  "quote and delimiter must differ");
 	foreach(lc, spec->columns)
@@ -171,7 +171,7 @@ csv_check(const DpPipelineSpec *spec, DpDocument *doc)
 		if (dp_field_from(column->from, &path) != DP_FROM_VALUE || ordinal_of(path) > 0)
 			continue;
 		if (columns != NULL && list_position(columns, wanted) < 0)
-			dp_config_add_problem(doc, psprintf("%s/columns", spec->pointer),
+			dp_config_add_problem(doc, psprintf("%s/format/columns", spec->pointer),
 								  "List the names of all fields of a record in their order.",
 								  "columns does not list \"%s\"", wanted);
 		else if (columns == NULL && path != NULL)

@@ -105,7 +105,7 @@ typedef struct DpGoldPlan
 								 * statements separated by ";\n" */
 	const char *fill_sql;		/* fill an empty table from silver as it is now */
 	const char *clear_sql;		/* empty it */
-	const char *verify_sql;		/* one row (extra bigint, missing bigint): rows of the table that the
+	const char *verify_sql;		/* one row (extra, missing bigint): rows of the table that the
 								 * query does not give, and the reverse */
 	TupleDesc	desc;			/* visible columns of the query */
 	List	   *key;			/* char *: columns of the unique index; NIL: none */

@@ -251,7 +251,7 @@ newest_wins_sql(const DpPlan *plan)
 				  columns.data, key, key, newest.data, candidates(plan), key, order.data, key, key);
 }
 
-/* Records, stored rows and remembered deletes in one shape; _n of what is not of the batch is -1. */
+/* Records, stored rows, remembered deletes in one shape; _n of what is not of the batch: -1. */
 static char *
 candidates(const DpPlan *plan)
 {

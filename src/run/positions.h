@@ -27,6 +27,7 @@ extern void dp_position_raise_gap(const DpPipelineSpec *spec, int64 position,
 								  const DpPartition *partition) pg_attribute_noreturn();
 extern void dp_position_raise_beyond(const DpPipelineSpec *spec, int64 position,
 									 const DpPartition *partition) pg_attribute_noreturn();
-extern void dp_position_raise_missing(const DpPipelineSpec *spec, int32 partition) pg_attribute_noreturn();
+extern void dp_position_raise_missing(const DpPipelineSpec *spec,
+									  int32 partition) pg_attribute_noreturn();
 
 #endif							/* DP_POSITIONS_H */

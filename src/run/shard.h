@@ -48,7 +48,7 @@ typedef struct DpShardStats
 	double		busy_ms;		/* time spent in batches */
 	int64		last_commit_at; /* TimestampTz */
 	int64		last_record_ms; /* newest record timestamp, Unix ms; -1 none */
-	double		latency_p50_ms; /* record timestamp -> commit, over the last 1024 batches; -1 unknown */
+	double		latency_p50_ms; /* record timestamp -> commit, last 1024 batches; -1 unknown */
 	double		latency_p99_ms;
 	int64		lag;			/* records behind, all partitions; -1 unknown */
 	int32		partitions;

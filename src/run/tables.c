@@ -31,7 +31,8 @@ Datum
 dp_table_timestamp(int64 ms, bool *isnull)
 {
 	TimestampTz at;
-	const int64 epoch_ms = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * INT64CONST(1000);
+	const int64 epoch_ms =
+		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * INT64CONST(1000);
 
 	*isnull = ms < 0 || ms > (END_TIMESTAMP / 1000);
 	if (*isnull)
