@@ -151,8 +151,9 @@ make_client(KafkaSource *source, const DpSourceSpec *spec)
 		rd_kafka_queue_io_event_enable(source->events, spec->wake_fd, &one, sizeof(one));
 		rd_kafka_queue_io_event_enable(source->records, spec->wake_fd, &one, sizeof(one));
 	}
-	if (source->topic != NULL &&
-		(source->shared->topic = rd_kafka_topic_new(source->rk, source->topic, NULL)) == NULL)
+	if (source->topic != NULL && *source->topic != '\0')
+		source->shared->topic = rd_kafka_topic_new(source->rk, source->topic, NULL);
+	if (source->topic != NULL && source->shared->topic == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("\"%s\" is no valid name of a topic", source->topic)));

@@ -308,6 +308,6 @@ raise_if_unreachable(KafkaSource *source)
 					DP_KAFKA_GIVE_UP_MS / 1000),
 			 errdetail_internal("%s", text[0] != '\0' ? text : "No broker answered."),
 			 errhint("Check the server's options \"bootstrap_servers\" or \"namespace\", "
-					 "\"security_protocol\", the name service, and firewalls for the port "
-					 "(9093 for Event Hubs).")));
+					 "\"security_protocol\", \"ssl_ca_file\", the name service, and firewalls "
+					 "for the port (9093 for Event Hubs).")));
 }
