@@ -25,7 +25,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#define TEST_MS		10000		/* in all */
+#define TEST_MS		10500		/* in all: a little more than a source waits */
 #define NAP_MS		50
 
 PGDLLEXPORT Datum dynpipe_test_connection(PG_FUNCTION_ARGS);

@@ -151,8 +151,12 @@ make_client(KafkaSource *source, const DpSourceSpec *spec)
 		rd_kafka_queue_io_event_enable(source->events, spec->wake_fd, &one, sizeof(one));
 		rd_kafka_queue_io_event_enable(source->records, spec->wake_fd, &one, sizeof(one));
 	}
-	if (source->topic != NULL)
+	if (source->topic != NULL && *source->topic != '\0')
 		source->shared->topic = rd_kafka_topic_new(source->rk, source->topic, NULL);
+	if (source->topic != NULL && source->shared->topic == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("\"%s\" is no valid name of a topic", source->topic)));
 	dp_kafka_probe_start(source, spec);
 }
 
@@ -459,7 +463,9 @@ close_client(void *arg)
 		rd_kafka_queue_io_event_enable(source->events, -1, NULL, 0);
 		rd_kafka_queue_destroy(source->events);
 	}
-	if (source->rk != NULL && !dp_kafka_probe_stop(source->shared, CLOSE_MS))
+	if (source->rk != NULL && !source->helped)
+		dp_kafka_destroy_client(source->shared);
+	else if (source->rk != NULL && !dp_kafka_probe_stop(source->shared, CLOSE_MS))
 		ereport(LOG,
 				(errmsg("kafka client of pipeline \"%s\" is still closing in the background",
 						source->pipeline)));

@@ -78,6 +78,7 @@ static const Judgement judgements[] = {
 };
 
 static const Judgement *find_judgement(rd_kafka_resp_err_t err);
+static bool is_final(rd_kafka_resp_err_t err);
 static void record_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 static void record_log(const rd_kafka_t *rk, int level, const char *fac, const char *buf);
 static KafkaLog *log_slot(KafkaShared *shared, const char *kind);
@@ -169,6 +170,19 @@ dp_kafka_note(KafkaShared *shared, const char *text)
 	pthread_mutex_unlock(&shared->lock);
 }
 
+/*
+ * Will a connection that failed with ERR fail again?  A bad message there is
+ * something else than a broker answering, which may change.
+ */
+static bool
+is_final(rd_kafka_resp_err_t err)
+{
+	const Judgement *judgement = find_judgement(err);
+
+	return judgement != NULL && judgement->verdict == KAFKA_RAISE &&
+		judgement->sqlstate != ERRCODE_PROTOCOL_VIOLATION;
+}
+
 /* From inside rd_kafka_poll: writes down, never raises. */
 static void
 record_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
@@ -179,7 +193,7 @@ record_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 	/* "all brokers down" follows the reason and says less */
 	if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || shared->last_text[0] == '\0')
 		strlcpy(shared->last_text, reason, DP_KAFKA_TEXT);
-	if (dp_kafka_judge(err) == KAFKA_RAISE && shared->fatal == RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (is_final(err) && shared->fatal == RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
 		shared->fatal = err;
 		strlcpy(shared->fatal_text, reason, DP_KAFKA_TEXT);
@@ -294,6 +308,6 @@ raise_if_unreachable(KafkaSource *source)
 					DP_KAFKA_GIVE_UP_MS / 1000),
 			 errdetail_internal("%s", text[0] != '\0' ? text : "No broker answered."),
 			 errhint("Check the server's options \"bootstrap_servers\" or \"namespace\", "
-					 "\"security_protocol\", the name service, and firewalls for the port "
-					 "(9093 for Event Hubs).")));
+					 "\"security_protocol\", \"ssl_ca_file\", the name service, and firewalls "
+					 "for the port (9093 for Event Hubs).")));
 }

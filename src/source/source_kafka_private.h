@@ -103,6 +103,7 @@ typedef struct KafkaSource
 	char	   *server;
 	char	   *topic;
 	bool		closed;
+	bool		helped;			/* is there a helper? */
 
 	rd_kafka_t *rk;				/* the helper destroys it */
 	rd_kafka_queue_t *records;
@@ -151,6 +152,7 @@ extern void dp_kafka_check(const DpPipelineSpec *spec, Oid serverid, Oid owner, 
 /* source_kafka_probe.c */
 extern void dp_kafka_probe_start(KafkaSource *source, const DpSourceSpec *spec);
 extern bool dp_kafka_probe_stop(KafkaShared *shared, int timeout_ms);
+extern void dp_kafka_destroy_client(KafkaShared *shared);
 extern bool dp_kafka_discover(DpSource *base, DpPartition **partitions, int *n);
 extern KafkaShared *dp_kafka_shared_new(int wake_fd);
 extern void dp_kafka_shared_release(KafkaShared *shared);

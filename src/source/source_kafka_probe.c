@@ -50,7 +50,6 @@ static Outcome judge(KafkaShared *shared, rd_kafka_resp_err_t err);
 static void publish(KafkaShared *shared, Outcome outcome, int partitions,
 					KafkaFound *found, uint64_t order);
 static void wake(KafkaShared *shared);
-static void destroy_client(KafkaShared *shared);
 static void wait_on(KafkaShared *shared, int64_t until);
 
 KafkaShared *
@@ -114,11 +113,10 @@ dp_kafka_probe_start(KafkaSource *source, const DpSourceSpec *spec)
 	rc = pthread_create(&thread, &attr, helper_main, shared);
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 	pthread_attr_destroy(&attr);
-	if (rc == 0)
+	source->helped = rc == 0;
+	if (source->helped)
 		return;
 	shared->references--;
-	destroy_client(shared);
-	shared->ended = true;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("could not start a thread for the Kafka client: %s", strerror(rc))));
@@ -223,7 +221,7 @@ helper_main(void *arg)
 		publish(shared, outcome, partitions, found, order);
 		next_look = dp_kafka_now() + (outcome == RETRY ? RETRY_MS : WATCH_MS);
 	}
-	destroy_client(shared);
+	dp_kafka_destroy_client(shared);
 	pthread_mutex_lock(&shared->lock);
 	shared->ended = true;
 	pthread_cond_broadcast(&shared->changed);
@@ -419,8 +417,9 @@ wake(KafkaShared *shared)
 		return;					/* full: it is readable already */
 }
 
-static void
-destroy_client(KafkaShared *shared)
+/* Also called by the PostgreSQL thread, for a client that never got a helper. */
+void
+dp_kafka_destroy_client(KafkaShared *shared)
 {
 	if (shared->topic != NULL)
 		rd_kafka_topic_destroy(shared->topic);
