@@ -1,6 +1,8 @@
 # Exactly once survives any death: while the shop sells, the worker, a backend
 # and the postmaster are killed, and the server is stopped at once, at random
-# moments.  Afterwards nothing is lost or twice.  DYNPIPE_KILLS: how often.
+# moments.  All the time a rival, dynpipe.run, reads the same partitions: only
+# the compare-and-swap on the position keeps the two from loading a record twice.
+# Afterwards nothing is lost or twice.  DYNPIPE_KILLS: how often.
 use strict;
 use warnings;
 use PostgreSQL::Test::Utils;
@@ -16,14 +18,31 @@ my $document = slurp_file("$ENV{DYNPIPE_SRC}/examples/sales.yaml");
 my ($query) = $document =~ /query: >\s+(SELECT.*?region)\s*$/s;
 my $consumed = q{SELECT coalesce(sum(consumed), 0) FROM dynpipe.checkpoint};
 
-# Start after a death, as soon as the last of the old processes is gone.
-sub start_again {
-    my ($node) = @_;
-    for (1 .. 100) {
-        return if $node->start(fail_ok => 1);
-        sleep 0.2;
+sub children {
+    my ($parent) = @_;
+    my @found;
+    for my $stat (glob '/proc/[0-9]*/stat') {
+        open my $in, '<', $stat or next;
+        my ($pid, $ppid) = (<$in> // '') =~ /^(\d+) \(.*\) \S (\d+)/s;
+        push @found, $pid if defined $ppid && $ppid == $parent;
     }
-    BAIL_OUT('the server does not start again');
+    return @found;
+}
+
+# Kill the postmaster; it can be started as soon as its orphans are gone, and
+# none may outlive it by more than 5 seconds.
+sub kill_postmaster {
+    my ($node) = @_;
+    my ($pid) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+    my @orphans = children($pid);
+    $node->kill9;
+    for (1 .. 50) {
+        @orphans = grep { kill 0, $_ } @orphans;
+        last unless @orphans;
+        sleep 0.1;
+    }
+    fail('no process outlives the postmaster') if @orphans;
+    $node->start;
 }
 
 sub kill_process {
@@ -37,10 +56,24 @@ sub kill_process {
 my %deaths = (
     worker     => sub { kill_process($_[0], q{backend_type ~ 'dynpipe' AND backend_type ~ 'worker'}) },
     backend    => sub { kill_process($_[0], q{backend_type IN ('checkpointer', 'walwriter', 'background writer')}) },
-    postmaster => sub { $_[0]->kill9; start_again($_[0]) },
-    immediate  => sub { $_[0]->stop('immediate'); start_again($_[0]) },
+    postmaster => \&kill_postmaster,
+    immediate  => sub { $_[0]->stop('immediate'); $_[0]->start },
 );
 my @deck = (qw(worker worker worker backend postmaster immediate));
+
+# In a process of its own: a second reader of the same pipeline, until killed.
+sub start_rival {
+    my ($node) = @_;
+    my $pid = fork // die "fork: $!";
+    return $pid if $pid;
+    while (1) {
+        eval {
+            $node->psql('postgres', q{SELECT count(*) FROM dynpipe.run('sales')},
+                timeout => 30, on_error_die => 0);
+        };
+        sleep 0.2 + rand 0.3;
+    }
+}
 
 # Each death comes while records flow: after it the pipeline must move again.
 sub kill_many {
@@ -70,7 +103,10 @@ sub check_kills {
     DynpipeTest->connect_broker($node, 'postgres', 'shop', $broker);
     DynpipeTest->apply($node, 'postgres', $document);
     my $shop = $broker->sell_in_background('sales', 3600, 300);
+    my $rival = start_rival($node);
     kill_many($node, $times);
+    kill 'KILL', $rival;
+    waitpid $rival, 0;
     $shop->kill_kill;
     my $total = scalar split /\n/, $broker->dump('sales');
     ok(DynpipeTest->wait_consumed($node, 'postgres', 'sales', $total),
