@@ -88,7 +88,7 @@ is($one->(q{SELECT string_agg(DISTINCT kind, ' ' ORDER BY kind) FROM dynpipe.eve
     'the event log has both');
 
 # Its owner goes away.
-$one->(q{CREATE ROLE etl LOGIN; GRANT CREATE ON SCHEMA bronze, silver TO etl;
+$one->(q{CREATE ROLE etl LOGIN; GRANT USAGE, CREATE ON SCHEMA bronze, silver TO etl;
     GRANT USAGE ON FOREIGN SERVER shop TO etl; CREATE USER MAPPING FOR etl SERVER shop});
 DynpipeTest->apply($node, 'postgres', document('role'), role => 'etl');
 state_is('role', 'caught up', 'a role\'s pipeline runs');

@@ -64,7 +64,7 @@ state_is('c', 'caught up', 'it runs when there is a worker');
 $node->append_conf('postgresql.conf', "max_worker_processes = 3\nmax_logical_replication_workers = 0");
 $node->restart;
 state_is('postgres', 'waiting for a worker slot', 'with too few slots of the server it waits, too');
-like(slurp_file($node->logfile), qr/HINT:  Increase max_worker_processes/, 'and says so');
+$node->wait_for_log(qr/HINT:  Increase max_worker_processes/);
 
 # Twenty databases, three of them with streams, and forty pipelines in one.
 $node->append_conf('postgresql.conf', "max_worker_processes = 8\ndynpipe.max_workers = 4");
