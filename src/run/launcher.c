@@ -34,11 +34,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#define MAX_STARTING		3
+#define MAX_VISITS			3		/* supervisors that have not found anything to do yet */
 #define RESCAN_MS			60000
 #define START_TIMEOUT_MS	30000
 #define WARN_EVERY_MS		60000
-#define RETRY_SLOT_MS		5000
+#define RETRY_SLOT_MS		5000	/* longest wait between two tries to get a process */
 
 typedef struct Visited
 {
@@ -239,7 +239,9 @@ reap_starting(TimestampTz now)
 static void
 start_wanted(TimestampTz now)
 {
+	static int	refusals = 0;
 	DpProcessOrder order;
+	int64		delay;
 	int			i;
 
 	if (now < slots_full_until)
@@ -255,13 +257,18 @@ start_wanted(TimestampTz now)
 			pfree(handles[i]);
 		handles[i] = handle;
 		if (handle != NULL)
+		{
+			refusals = 0;
 			continue;
+		}
 
 		dp_shmem_lock(LW_EXCLUSIVE);
 		dp_shmem_move_database(&dp_shared->databases[i], DP_DB_WANTED);
 		dp_shmem_unlock();
-		slots_full_until = TimestampTzPlusMilliseconds(now, RETRY_SLOT_MS);
-		warn_no_slot(now);
+		delay = dp_schedule_delay(DP_FAILURE_TRANSIENT, ++refusals, 100, RETRY_SLOT_MS, 0.5);
+		slots_full_until = TimestampTzPlusMilliseconds(now, delay);
+		if (delay == RETRY_SLOT_MS)
+			warn_no_slot(now);
 		return;
 	}
 }
@@ -271,13 +278,14 @@ static int
 next_to_start(TimestampTz now, DpProcessOrder *order)
 {
 	static int	last = 0;
-	int			starting = 0;
+	int			visits = 0;
 	int			chosen = -1;
 
 	dp_shmem_lock(LW_EXCLUSIVE);
 	for (int i = 0; i < DP_MAX_DATABASES; i++)
-		starting += dp_shared->databases[i].state == DP_DB_STARTING;
-	for (int n = 1; n <= DP_MAX_DATABASES && starting < MAX_STARTING && chosen < 0; n++)
+		visits += dp_shared->databases[i].state == DP_DB_STARTING ||
+			(dp_shared->databases[i].state == DP_DB_RUNNING && !dp_shared->databases[i].settled);
+	for (int n = 1; n <= DP_MAX_DATABASES && visits < MAX_VISITS && chosen < 0; n++)
 	{
 		int			i = (last + n) % DP_MAX_DATABASES;
 		DpDatabaseSlot *slot = &dp_shared->databases[i];
@@ -316,8 +324,7 @@ warn_no_slot(TimestampTz now)
 	ereport(WARNING,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("no background worker slot is free for a dynpipe supervisor"),
-			 errdetail("The pipelines of its database do not run; it is tried again every %d seconds.",
-					   RETRY_SLOT_MS / 1000),
+			 errdetail("The pipelines of its database do not run."),
 			 errhint("Increase max_worker_processes and restart the server.")));
 }
 

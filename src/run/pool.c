@@ -20,6 +20,7 @@
 #define START_TIMEOUT_MS	30000
 #define SETTLE_MS			2000	/* wait for workers on their way before placing shards */
 #define SURPLUS_MS			60000	/* more workers than needed for this long: empty one */
+#define RETRY_SLOT_MS		5000	/* longest wait between two tries to get a process */
 #define WARN_AFTER_MS		3000	/* another database may give up a worker meanwhile */
 #define WARN_EVERY_MS		60000
 
@@ -197,7 +198,7 @@ start_workers(Picture *picture, int needed, Oid dbid, TimestampTz now)
 		if (own_limit)
 			break;
 		delay = dp_schedule_delay(DP_FAILURE_TRANSIENT, ++retries,
-								  dp_retry_initial, dp_retry_max, 0.5);
+								  dp_retry_initial, Min(dp_retry_max, RETRY_SLOT_MS), 0.5);
 		retry_at = TimestampTzPlusMilliseconds(now, delay);
 	}
 	starved = needed > 0 && picture->nworkers + picture->nstarting == 0;

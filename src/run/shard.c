@@ -43,6 +43,7 @@ static DpShardStep write_batch(DpShard *shard);
 static DpShardStep idle(DpShard *shard);
 static void count_batch(DpShard *shard, instr_time start);
 static void note_latency(DpShard *shard);
+static void note_ends(DpShard *shard);
 static int compare_double(const void *a, const void *b);
 
 DpShard *
@@ -90,6 +91,7 @@ dp_shard_stats(const DpShard *shard)
 	double	   *sorted;
 
 	s->stats.lag = dp_feed_lag(shard->feed);
+	note_ends(s);
 	if (n > 0)
 	{
 		sorted = palloc(sizeof(double) * n);
@@ -281,6 +283,24 @@ note_latency(DpShard *shard)
 			oldest = records->rec[i].timestamp_ms;
 	if (oldest >= 0)
 		shard->latency[shard->nlatency++ % LATENCIES] = Max(now_ms - oldest, 0);
+}
+
+/* The known ends of our partitions, as many as there is room for. */
+static void
+note_ends(DpShard *shard)
+{
+	const DpFeed *feed = shard->feed;
+	DpShardStats *stats = &shard->stats;
+
+	stats->nends = 0;
+	for (int p = 0; feed->assigned && p < feed->npositions && stats->nends < DP_MAX_ENDS; p++)
+	{
+		DpPartitionEnd *end = &stats->ends[stats->nends];
+
+		end->partition = p;
+		if (feed->position[p] >= 0 && feed->source->ops->lag(feed->source, p, &end->high))
+			stats->nends++;
+	}
 }
 
 static int

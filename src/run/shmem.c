@@ -87,6 +87,7 @@ dp_shmem_move_database(DpDatabaseSlot *slot, DpDatabaseState to)
 	slot->state = to;
 	slot->proc = NULL;
 	slot->pid = 0;
+	slot->settled = false;
 	if (to == DP_DB_STARTING)
 		slot->generation++;
 	if (to == DP_DB_FREE)

@@ -51,6 +51,7 @@ typedef struct DpDatabaseSlot
 	uint32		generation;
 	uint32		epoch;			/* counts commits that changed what should run */
 	int			blocks;			/* statements that need the database without our processes */
+	bool		settled;		/* RUNNING: there is something to do, the supervisor stays */
 	bool		starved;		/* has shards but not one worker */
 	int			failures;		/* of the supervisor, in a row */
 	TimestampTz since;			/* of STARTING, RUNNING */

@@ -65,6 +65,7 @@ static bool reconcile(TimestampTz now);
 static Wanted *find_wanted(const DpShardSlot *slot);
 static void warn_no_shard_slot(TimestampTz now, int missing);
 static void forget_failures(void);
+static void settle(void);
 static bool try_leave(uint32 seen_epoch);
 static uint32 current_epoch(void);
 
@@ -107,7 +108,11 @@ dynpipe_supervisor_main(Datum arg)
 			read_at = now;
 		}
 		if (reconcile(now))
+		{
+			if (last_wanted == 0)
+				settle();
 			last_wanted = now;
+		}
 		(void) dp_pool_balance(order.dbid, now);
 
 		if (TimestampDifferenceExceeds(last_wanted, now, has_extension ? IDLE_LEAVE_MS : 0) &&
@@ -356,6 +361,16 @@ forget_failures(void)
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+}
+
+/* We stay: the launcher may visit the next database. */
+static void
+settle(void)
+{
+	dp_shmem_lock(LW_EXCLUSIVE);
+	dp_shared->databases[order.slot].settled = true;
+	dp_shmem_wake(dp_shared->launcher);
+	dp_shmem_unlock();
 }
 
 /* Free the database's slot unless something was committed, or is left, since we looked. */

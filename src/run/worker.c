@@ -124,12 +124,16 @@ static bool
 attach(void)
 {
 	DpDatabaseSlot *database;
+	bool		meant;
 	bool		taken;
 
 	dp_shmem_lock(LW_EXCLUSIVE);
 	database = dp_shmem_find_database(order.dbid);
-	taken = self->state == DP_WORKER_STARTING && self->generation == order.generation &&
-		database != NULL && database->blocks == 0;
+	meant = self->state == DP_WORKER_STARTING && self->generation == order.generation;
+	taken = meant && database != NULL && database->blocks == 0;
+	/* Nobody may be left who remembers that we were to come. */
+	if (meant && !taken)
+		self->state = DP_WORKER_FREE;
 	if (taken)
 	{
 		self->state = DP_WORKER_RUNNING;

@@ -1,0 +1,109 @@
+-- What the views and their columns mean.
+
+COMMENT ON VIEW dynpipe.status IS
+'one row per pipeline that you may see: does it run, why not, what to do, how far behind it is';
+COMMENT ON COLUMN dynpipe.status.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.status.owner IS 'role that it acts as';
+COMMENT ON COLUMN dynpipe.status.enabled IS 'shall it run? Set by dynpipe.start and dynpipe.stop';
+COMMENT ON COLUMN dynpipe.status.state IS
+'running, caught up, connecting, retrying, failed, waiting for a worker slot, stopping, stopped, restored, not preloaded or batch only';
+COMMENT ON COLUMN dynpipe.status.reason IS 'why it does not run; null when it does';
+COMMENT ON COLUMN dynpipe.status.advice IS 'what to do about it; null when there is nothing to do';
+COMMENT ON COLUMN dynpipe.status.lag IS 'records that the source has and the tables have not; null when not known';
+COMMENT ON COLUMN dynpipe.status.lag_time IS 'age of the newest record that was loaded, while there is a lag';
+COMMENT ON COLUMN dynpipe.status.records_per_second IS 'records loaded per second, average of about 5 seconds';
+COMMENT ON COLUMN dynpipe.status.bytes_per_second IS 'bytes of keys and values per second, average of about 5 seconds';
+COMMENT ON COLUMN dynpipe.status.batch_rows IS 'records in the last batch, the largest of its workers';
+COMMENT ON COLUMN dynpipe.status.batch_ms IS 'milliseconds that the last batch took, the longest of its workers';
+COMMENT ON COLUMN dynpipe.status.latency_p50_ms IS
+'median of the milliseconds from a record''s timestamp to its commit, over the last 1024 batches';
+COMMENT ON COLUMN dynpipe.status.latency_p99_ms IS
+'99th percentile of the milliseconds from a record''s timestamp to its commit, over the last 1024 batches';
+COMMENT ON COLUMN dynpipe.status.last_error IS 'message of the last error; it stays after recovery';
+COMMENT ON COLUMN dynpipe.status.last_error_sqlstate IS 'SQLSTATE of the last error';
+COMMENT ON COLUMN dynpipe.status.last_error_detail IS 'detail of the last error';
+COMMENT ON COLUMN dynpipe.status.last_error_hint IS 'what the last error advises';
+COMMENT ON COLUMN dynpipe.status.last_error_context IS 'where the last error arose: partition, offset, column';
+COMMENT ON COLUMN dynpipe.status.last_error_at IS 'when the last error arose';
+COMMENT ON COLUMN dynpipe.status.next_try_at IS 'when it is tried again, while it fails';
+COMMENT ON COLUMN dynpipe.status.last_commit_at IS 'when the last batch was committed';
+COMMENT ON COLUMN dynpipe.status.partitions IS 'partitions that are being read';
+COMMENT ON COLUMN dynpipe.status.version IS 'newest version of the configuration';
+COMMENT ON COLUMN dynpipe.status.running_version IS 'version that batches run under; lower than version until the next batch';
+COMMENT ON COLUMN dynpipe.status.records IS 'records consumed since the pipeline was made';
+COMMENT ON COLUMN dynpipe.status.loaded IS 'records that went into silver, or bronze if there is no silver';
+COMMENT ON COLUMN dynpipe.status.deduplicated IS 'records older than what their key had already';
+COMMENT ON COLUMN dynpipe.status.dropped IS 'records dropped by a rule';
+COMMENT ON COLUMN dynpipe.status.quarantined IS 'records that could not be used: see dynpipe.quarantine';
+COMMENT ON COLUMN dynpipe.status.late IS 'records that came too late';
+
+COMMENT ON VIEW dynpipe.partitions IS
+'one row per partition of the pipelines that you may see: position, lag, and what became of every record before it';
+COMMENT ON COLUMN dynpipe.partitions.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.partitions.partition IS 'number of the partition';
+COMMENT ON COLUMN dynpipe.partitions.first_offset IS 'offset that reading began with';
+COMMENT ON COLUMN dynpipe.partitions.next_offset IS 'offset that is read next; everything before it is committed';
+COMMENT ON COLUMN dynpipe.partitions.high IS 'offset that the next record of the source will get; null when not known';
+COMMENT ON COLUMN dynpipe.partitions.lag IS 'records behind; null when not known';
+COMMENT ON COLUMN dynpipe.partitions.records IS 'records consumed: loaded + deduplicated + dropped + quarantined + late';
+COMMENT ON COLUMN dynpipe.partitions.loaded IS 'records that were loaded';
+COMMENT ON COLUMN dynpipe.partitions.deduplicated IS 'records older than what their key had already';
+COMMENT ON COLUMN dynpipe.partitions.dropped IS 'records dropped by a rule';
+COMMENT ON COLUMN dynpipe.partitions.quarantined IS 'records that could not be used';
+COMMENT ON COLUMN dynpipe.partitions.late IS 'records that came too late';
+COMMENT ON COLUMN dynpipe.partitions.warned IS 'loaded records that failed a rule with "otherwise: warn"';
+COMMENT ON COLUMN dynpipe.partitions.inserted IS 'rows inserted into silver';
+COMMENT ON COLUMN dynpipe.partitions.updated IS 'rows updated in silver';
+COMMENT ON COLUMN dynpipe.partitions.deleted IS 'rows deleted from silver';
+COMMENT ON COLUMN dynpipe.partitions.bronze IS 'rows written to bronze';
+COMMENT ON COLUMN dynpipe.partitions.bytes IS 'bytes of keys and values';
+COMMENT ON COLUMN dynpipe.partitions.last_timestamp IS 'newest timestamp of a record';
+COMMENT ON COLUMN dynpipe.partitions.last_batch IS 'number of the last batch; the column _batch of bronze';
+COMMENT ON COLUMN dynpipe.partitions.version IS 'version of the configuration of the last batch';
+
+COMMENT ON VIEW dynpipe.quarantine IS
+'records that could not be used, as they came, with the reason';
+COMMENT ON COLUMN dynpipe.quarantine.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.quarantine.partition IS 'partition of the record';
+COMMENT ON COLUMN dynpipe.quarantine."offset" IS 'offset of the record';
+COMMENT ON COLUMN dynpipe.quarantine."timestamp" IS 'timestamp of the record';
+COMMENT ON COLUMN dynpipe.quarantine.key IS 'key of the record';
+COMMENT ON COLUMN dynpipe.quarantine.value IS 'value of the record';
+COMMENT ON COLUMN dynpipe.quarantine.headers IS 'headers of the record';
+COMMENT ON COLUMN dynpipe.quarantine.stage IS 'what it did not pass: decode, cast, required, key, expect, write';
+COMMENT ON COLUMN dynpipe.quarantine.column_name IS 'column that it failed at, if it was one';
+COMMENT ON COLUMN dynpipe.quarantine.rule IS 'rule that it failed, if it was one';
+COMMENT ON COLUMN dynpipe.quarantine.sqlstate IS 'SQLSTATE of the reason';
+COMMENT ON COLUMN dynpipe.quarantine.message IS 'the reason';
+COMMENT ON COLUMN dynpipe.quarantine.batch IS 'number of the batch that rejected it';
+COMMENT ON COLUMN dynpipe.quarantine.version IS 'version of the configuration that rejected it';
+COMMENT ON COLUMN dynpipe.quarantine.at IS 'when it was rejected';
+
+COMMENT ON VIEW dynpipe.event_log IS
+'what happened when: applied, started, stopped, failed, recovered, gap and others';
+COMMENT ON COLUMN dynpipe.event_log.id IS 'number of the event';
+COMMENT ON COLUMN dynpipe.event_log.at IS 'when it happened';
+COMMENT ON COLUMN dynpipe.event_log.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.event_log.kind IS 'what happened';
+COMMENT ON COLUMN dynpipe.event_log.severity IS 'info, warning or error';
+COMMENT ON COLUMN dynpipe.event_log.message IS 'what happened, in words';
+COMMENT ON COLUMN dynpipe.event_log.detail IS 'more, depending on the kind';
+
+COMMENT ON VIEW dynpipe.history IS
+'every version that a pipeline ever had';
+COMMENT ON COLUMN dynpipe.history.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.history.version IS 'number of the version';
+COMMENT ON COLUMN dynpipe.history.current IS 'is it the newest one?';
+COMMENT ON COLUMN dynpipe.history.definition IS 'the configuration';
+COMMENT ON COLUMN dynpipe.history.applied_by IS 'who applied it';
+COMMENT ON COLUMN dynpipe.history.applied_at IS 'when it was applied';
+
+COMMENT ON VIEW dynpipe.gaps IS
+'ranges of offsets that the source no longer had when they were to be read';
+COMMENT ON COLUMN dynpipe.gaps.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.gaps.partition IS 'partition';
+COMMENT ON COLUMN dynpipe.gaps.from_offset IS 'first offset that was missing';
+COMMENT ON COLUMN dynpipe.gaps.to_offset IS 'first offset after the gap';
+COMMENT ON COLUMN dynpipe.gaps.count IS 'records that were missing';
+COMMENT ON COLUMN dynpipe.gaps.reason IS 'why';
+COMMENT ON COLUMN dynpipe.gaps.recorded_at IS 'when it was found';
