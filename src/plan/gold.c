@@ -266,8 +266,9 @@ mark_keys(DpGoldQuery *q)
 		foreach(lc2, clauses)
 			is_key |= entry->ressortgroupref != 0 &&
 				lfirst_node(SortGroupClause, lc2)->tleSortGroupRef == entry->ressortgroupref;
-		if (!entry->resjunk)
-			q->items[n++].is_key = is_key;
+		if (entry->resjunk)
+			continue;
+		q->items[n++].is_key = is_key;
 		q->nkeys += is_key;
 	}
 }
