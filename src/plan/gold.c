@@ -108,7 +108,7 @@ read_query(DpBuild *build, const char *place, DpGoldQuery *q)
 		return false;
 	}
 	if (q->query->commandType == CMD_SELECT && !q->query->hasModifyingCTE &&
-		!q->query->rowMarks && !q->raw->intoClause)
+		!q->raw->lockingClause && !q->raw->intoClause)
 		return true;
 	dp_build_problem(build, place, NULL, "a gold query must only read");
 	return false;
