@@ -108,7 +108,7 @@ read_query(DpBuild *build, const char *place, DpGoldQuery *q)
 		return false;
 	}
 	if (q->query->commandType == CMD_SELECT && !q->query->hasModifyingCTE &&
-		!q->query->rowMarks && !q->raw->intoClause)
+		!q->raw->lockingClause && !q->raw->intoClause)
 		return true;
 	dp_build_problem(build, place, NULL, "a gold query must only read");
 	return false;
@@ -266,8 +266,9 @@ mark_keys(DpGoldQuery *q)
 		foreach(lc2, clauses)
 			is_key |= entry->ressortgroupref != 0 &&
 				lfirst_node(SortGroupClause, lc2)->tleSortGroupRef == entry->ressortgroupref;
-		if (!entry->resjunk)
-			q->items[n++].is_key = is_key;
+		if (entry->resjunk)
+			continue;
+		q->items[n++].is_key = is_key;
 		q->nkeys += is_key;
 	}
 }

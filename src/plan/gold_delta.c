@@ -103,7 +103,7 @@ dp_gold_delta(DpGoldPlan *gold, const DpGoldQuery *q)
 	initStringInfo(&d.hidden_names);
 	initStringInfo(&d.hidden_values);
 	if (q->upsert)
-		net_column(&d, "_rows", "bigint", net_count("*", "true"));
+		net_column(&d, "_rows", "bigint", net_count("*", ""));
 	for (int i = 0; i < q->nitems; i++)
 	{
 		dp_sql_append(&d.names, "%s%I", i ? ", " : "", q->items[i].name);
@@ -269,7 +269,7 @@ append_avg(Delta *d, const DpGoldItem *item)
 static void
 net_item(Delta *d, const DpGoldItem *item, int index)
 {
-	const char *condition = "true";
+	const char *condition = "";
 	const char *what = "*";
 
 	if (item->is_key)
@@ -289,7 +289,7 @@ net_item(Delta *d, const DpGoldItem *item, int index)
 	{
 		dp_sql_append(&d->input, ", %E AS _f%d", dp_gold_render(d->q, item->filter, DP_REL_NEW),
 					  index);
-		condition = psprintf("_f%d", index);
+		condition = psprintf(" AND _f%d", index);
 	}
 	if (item->agg != DP_AGG_COUNT)
 	{
@@ -305,7 +305,7 @@ static void
 net_sum(Delta *d, const DpGoldItem *item, int index)
 {
 	char	   *what = psprintf("_a%d", index);
-	char	   *condition = item->filter.start < 0 ? "true" : psprintf("_f%d", index);
+	char	   *condition = item->filter.start < 0 ? "" : psprintf(" AND _f%d", index);
 	char	   *finite = condition;
 	char	   *sum = hidden_name("_sum", item);
 
@@ -322,8 +322,8 @@ net_sum(Delta *d, const DpGoldItem *item, int index)
 	}
 	net_column(d, sum, item->arg_type == INT2OID || item->arg_type == INT4OID ?
 			   "bigint" : "numeric",
-			   dp_sql("coalesce(sum(%s) FILTER (WHERE _new AND %s), 0) - "
-					  "coalesce(sum(%s) FILTER (WHERE NOT _new AND %s), 0)",
+			   dp_sql("coalesce(sum(%s) FILTER (WHERE _new%s), 0) - "
+					  "coalesce(sum(%s) FILTER (WHERE NOT _new%s), 0)",
 					  what, finite, what, finite));
 	dp_sql_append(&d->values, "%s", sum_of(item, "", NULL));
 	set(d, item->name, "%s", sum_of(item, "g.", "excluded."));
@@ -381,10 +381,11 @@ sum_of(const DpGoldItem *item, const char *left, const char *right)
 				  part[0], part[2], part[3], part[4], part[3], part[4], value);
 }
 
+/* How many of WHAT come, less how many go; CONDITION is "" or " AND ...". */
 static char *
 net_count(const char *what, const char *condition)
 {
-	return psprintf("count(%s) FILTER (WHERE _new AND %s) - count(%s) FILTER (WHERE NOT _new AND %s)",
+	return psprintf("count(%s) FILTER (WHERE _new%s) - count(%s) FILTER (WHERE NOT _new%s)",
 					what, condition, what, condition);
 }
 

@@ -155,6 +155,11 @@ dp_gold_render(const DpGoldQuery *q, DpSlice slice, const char *relation)
 		at = Min(edit->at.end, slice.end);
 	}
 	appendBinaryStringInfo(&buf, q->text + at, slice.end - at);
+	while (buf.len > 0 && isspace((unsigned char) buf.data[buf.len - 1]))
+		buf.data[--buf.len] = '\0';
+	/* It may end in a comment, which ends with the line. */
+	if (strstr(buf.data, "--"))
+		appendStringInfoChar(&buf, '\n');
 	return buf.data;
 }
 

@@ -51,6 +51,7 @@ static const char *type_hint(const char *name);
 static TupleDesc make_batch_desc(const DpPlan *plan);
 static void build_silver(DpBuild *build);
 static void build_derived(DpBuild *build);
+static void build_key(DpBuild *build);
 static void check_names(DpBuild *build, const List *names, const char *key, bool is_key);
 static void build_rules(DpBuild *build);
 static void read_silver_table(DpBuild *build);
@@ -93,7 +94,7 @@ dp_plan_build(const DpPipelineSpec *spec, int64 pipeline_id, int32 version, Oid 
 	return NULL;
 }
 
-/* Each stage relies on the ones before it, so the first that finds problems is the last. */
+/* A stage that relies on the types found by another is left out when that found problems. */
 static void
 build_all(DpBuild *build)
 {
@@ -106,8 +107,10 @@ build_all(DpBuild *build)
 		return;
 	plan->batch_desc = make_batch_desc(plan);
 	build_silver(build);
+	build_derived(build);
 	if (build->nproblems)
 		return;
+	build_key(build);
 	build_rules(build);
 	read_silver_table(build);
 	if (build->nproblems)
@@ -307,7 +310,6 @@ static void
 build_silver(DpBuild *build)
 {
 	DpPlan	   *plan = build->plan;
-	ListCell   *lc;
 
 	plan->silver = palloc0(sizeof(DpSilverColumn) *
 						   (plan->nfields + list_length(plan->spec->derive) + 1));
@@ -323,10 +325,17 @@ build_silver(DpBuild *build)
 		column->field = i;
 		column->description = spec->description;
 	}
-	build_derived(build);
-	if (plan->nsilver == 0)
+	if (plan->nsilver + list_length(plan->spec->derive) == 0)
 		dp_build_problem(build, "/schema", "Declare the columns to take from each record.",
 						 "silver table has no columns");
+}
+
+static void
+build_key(DpBuild *build)
+{
+	DpPlan	   *plan = build->plan;
+	ListCell   *lc;
+
 	check_names(build, plan->spec->key, "key", true);
 	check_names(build, plan->spec->sequence_by, "sequence_by", false);
 	plan->upsert = plan->spec->key != NIL;

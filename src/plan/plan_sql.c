@@ -35,6 +35,7 @@ static char *append_sql(const DpPlan *plan);
 static char *found_sql(const DpPlan *plan);
 static char *last_wins_sql(const DpPlan *plan);
 static char *newest_wins_sql(const DpPlan *plan);
+static char *reached_columns(const DpPlan *plan);
 static char *candidates(const DpPlan *plan);
 static char *remembered(const DpPlan *plan);
 static char *upsert_sql(const DpPlan *plan);
@@ -205,50 +206,65 @@ last_wins_sql(const DpPlan *plan)
  * _rank orders what has a sequence within its key; _reach is, for a tombstone
  * without one, the rank of the newest before it.  The newest of all by
  * _reach wins, a tombstone before what it reaches, what is stored before a
- * record that is the same.  _newest is the sequence that a winning tombstone
- * reaches, for the memory of deletes.
+ * record that is the same.  _newest_... is what a winning tombstone reaches,
+ * for the memory of deletes: the newest of the key.
  */
 static char *
 newest_wins_sql(const DpPlan *plan)
 {
 	char	   *key = dp_plan_list(plan->spec->key, "", "");
-	StringInfoData columns;
+	char	   *columns = reached_columns(plan);
 	StringInfoData order;
 	StringInfoData newest;
-	int			nseq = list_length(plan->spec->sequence_by);
 
-	initStringInfo(&columns);
 	initStringInfo(&order);
 	initStringInfo(&newest);
-	for (int i = 0; i < nseq; i++)
+	for (int i = 1; i <= list_length(plan->spec->sequence_by); i++)
 	{
-		dp_sql_append(&order, "_seq_%d NULLS FIRST, ", i + 1);
-		dp_sql_append(&newest, ",\n\t\t\tlast_value(_seq_%d) OVER (_order ROWS BETWEEN UNBOUNDED "
-					  "PRECEDING AND UNBOUNDED FOLLOWING) AS _newest_%d", i + 1, i + 1);
+		dp_sql_append(&order, "_seq_%d NULLS FIRST, ", i);
+		dp_sql_append(&newest, ", last_value(_seq_%d) OVER _all AS _newest_%d", i, i);
 	}
-	for (int i = 0; i < plan->nsilver; i++)
-	{
-		const char *name = plan->silver[i].name;
-
-		dp_sql_append(&columns, i ? ", " : "");
-		for (int j = 0; j < nseq; j++)
-			if (strcmp(list_nth(plan->spec->sequence_by, j), name) == 0)
-				dp_sql_append(&columns, "CASE WHEN _blind THEN _newest_%d ELSE %I END AS ",
-							  j + 1, name);
-		dp_sql_append(&columns, "%I", name);
-	}
-	return dp_sql("SELECT %s, _partition, _offset, _n, _delete\n"
+	return dp_sql("SELECT %s, _n, _delete\n"
 				  "FROM (SELECT DISTINCT ON (%s) *\n"
 				  "\tFROM (SELECT *, CASE WHEN _blind THEN max(_rank) OVER (PARTITION BY %s "
 				  "ORDER BY _n) ELSE _rank END AS _reach\n"
-				  "\t\tFROM (SELECT *, rank() OVER _order AS _rank%s\n"
+				  "\t\tFROM (SELECT *, rank() OVER _order AS _rank%s, last_value(_partition) OVER "
+				  "_all AS _newest_partition, last_value(_offset) OVER _all AS _newest_offset\n"
 				  "\t\t\tFROM (%s) AS c\n"
 				  "\t\t\tWINDOW _order AS (PARTITION BY %s ORDER BY %s_partition NULLS FIRST, "
-				  "_offset NULLS FIRST)) AS c) AS c\n"
+				  "_offset NULLS FIRST),\n"
+				  "\t\t\t\t_all AS (_order ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED "
+				  "FOLLOWING)) AS c) AS c\n"
 				  "\tORDER BY %s, _reach DESC, _blind DESC, _n < 0 DESC, _n DESC) AS w\n"
 				  "WHERE _n >= 0\n"
 				  "ORDER BY %s",
-				  columns.data, key, key, newest.data, candidates(plan), key, order.data, key, key);
+				  columns, key, key, newest.data, candidates(plan), key, order.data, key, key);
+}
+
+/* The columns of a winner; a tombstone takes sequence and position of what it reaches. */
+static char *
+reached_columns(const DpPlan *plan)
+{
+	StringInfoData buf;
+	int			nseq = list_length(plan->spec->sequence_by);
+
+	initStringInfo(&buf);
+	for (int i = 0; i < plan->nsilver; i++)
+	{
+		const char *name = plan->silver[i].name;
+		int			k = 0;
+
+		while (k < nseq && strcmp(list_nth(plan->spec->sequence_by, k), name) != 0)
+			k++;
+		if (k < nseq)
+			dp_sql_append(&buf, "CASE WHEN _blind THEN _newest_%d ELSE %I END AS %I, ", k + 1,
+						  name, name);
+		else
+			dp_sql_append(&buf, "%I, ", name);
+	}
+	dp_sql_append(&buf, "CASE WHEN _blind THEN _newest_partition ELSE _partition END AS "
+				  "_partition, CASE WHEN _blind THEN _newest_offset ELSE _offset END AS _offset");
+	return buf.data;
 }
 
 /* Records, stored rows, remembered deletes in one shape; _n of what is not of the batch: -1. */

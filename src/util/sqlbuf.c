@@ -17,6 +17,7 @@
 
 static void append_va(StringInfo buf, const char *fmt, va_list args);
 static void append_table(StringInfo buf, const DpTableName *name);
+static void append_expr(StringInfo buf, const char *expr);
 static const char *whole_expression(List *parsed);
 static bool is_star(Node *node);
 
@@ -108,8 +109,7 @@ append_va(StringInfo buf, const char *fmt, va_list args)
 				appendStringInfoString(buf, va_arg(args, char *));
 				break;
 			case 'E':
-				/* The line end closes a comment that the expression may end in. */
-				appendStringInfo(buf, "(%s\n)", va_arg(args, char *));
+				append_expr(buf, va_arg(args, char *));
 				break;
 			case 'd':
 				appendStringInfo(buf, "%d", va_arg(args, int));
@@ -134,6 +134,13 @@ append_table(StringInfo buf, const DpTableName *name)
 	if (name->schema)
 		appendStringInfo(buf, "%s.", quote_identifier(name->schema));
 	appendStringInfoString(buf, quote_identifier(name->table));
+}
+
+/* A line end closes a comment that the expression may end in. */
+static void
+append_expr(StringInfo buf, const char *expr)
+{
+	appendStringInfo(buf, "(%s%s)", expr, strstr(expr, "--") ? "\n" : "");
 }
 
 /* NULL if PARSED is exactly one unnamed expression, else what is wrong. */

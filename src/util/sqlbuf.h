@@ -5,7 +5,7 @@
  * The appenders understand %I (identifier), %L (string literal), %T
  * (DpTableName *, quoted and qualified), %s (SQL text made by dynpipe itself,
  * never a user's), %E (a user's expression that dp_sql_check_expr accepted:
- * wrapped as "(expr\n)"), %d, %ld (int64), %%.
+ * wrapped in parentheses), %d, %ld (int64), %%.
  */
 #ifndef DP_SQLBUF_H
 #define DP_SQLBUF_H
