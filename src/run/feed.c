@@ -166,6 +166,13 @@ dp_feed_committed(DpFeed *feed)
 }
 
 void
+dp_feed_check_connection(DpFeed *feed)
+{
+	if (feed->source != NULL && feed->source->ops->changed(feed->source))
+		dp_feed_close_source(feed);
+}
+
+void
 dp_feed_close_source(DpFeed *feed)
 {
 	if (feed->source != NULL)

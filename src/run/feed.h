@@ -57,6 +57,8 @@ extern void dp_feed_take_positions(DpFeed *feed);
 extern DpPollResult dp_feed_poll(DpFeed *feed);
 extern void dp_feed_write(DpFeed *feed);
 extern void dp_feed_committed(DpFeed *feed);
+/* [in a transaction] Close a source whose connection was changed. */
+extern void dp_feed_check_connection(DpFeed *feed);
 extern void dp_feed_close_source(DpFeed *feed);
 extern void dp_feed_destroy(DpFeed *feed);
 

@@ -162,6 +162,7 @@ load(DpShard *shard)
 	{
 		const DpPlan *plan = shard->feed->plan;
 
+		dp_feed_check_connection(shard->feed);
 		leave();
 		shard->loaded = true;
 		shard->stats.version = plan->version;

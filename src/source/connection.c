@@ -13,6 +13,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
+#include "common/hashfn.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "source/connection.h"
@@ -251,4 +252,23 @@ dp_connection_forget(DpConnection *conn)
 			dp_secret_wipe(defGetString(def));
 	}
 	conn->options = NIL;
+}
+
+uint64
+dp_connection_fingerprint(const DpConnection *conn)
+{
+	uint64		print = conn->serverid;
+	ListCell   *lc;
+
+	foreach(lc, conn->options)
+	{
+		DefElem    *option = lfirst(lc);
+		const char *value = defGetString(option);
+
+		print = hash_combine64(print, hash_bytes_extended((const unsigned char *) option->defname,
+														  strlen(option->defname), 0));
+		print = hash_combine64(print, hash_bytes_extended((const unsigned char *) value,
+														  strlen(value), 0));
+	}
+	return print;
 }

@@ -64,6 +64,8 @@ extern const char *dp_connection_get(const DpConnection *conn, const char *name)
 extern bool dp_connection_has(const DpConnection *conn, const char *name);
 /* The options that are passed to the client, as DpClientOption *. */
 extern List *dp_connection_client_options(const DpConnection *conn);
+/* A hash of all options and their values: equal for an equal connection. */
+extern uint64 dp_connection_fingerprint(const DpConnection *conn);
 /* Overwrite the secrets; nothing is left to read afterwards. */
 extern void dp_connection_forget(DpConnection *conn);
 

@@ -14,6 +14,9 @@
  *	             former assignment).
  *	  poll       moves what has arrived into the batch, never waits.
  *	  release    the records of the last polls are no longer needed.
+ *	  changed    in a transaction: is the connection another one than at open
+ *	             (server, mapping, secret file)?  Raises when it may no longer
+ *	             be used.
  *	  lag        newest known end of each partition; free, never blocks.
  *	  close      gives everything back; bounded to about a second.  Also called
  *	             by a memory context reset callback, so an ERROR anywhere leaks
@@ -84,6 +87,7 @@ typedef struct DpSourceOps
 	DpPollResult (*poll) (DpSource *source, DpRecords *batch, int max_rows, Size max_bytes);
 	void		(*release) (DpSource *source);
 	bool		(*lag) (DpSource *source, int32 partition, int64 *high);
+	bool		(*changed) (DpSource *source);
 	void		(*close) (DpSource *source);
 } DpSourceOps;
 

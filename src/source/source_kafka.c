@@ -46,6 +46,7 @@ static void add_headers(DpRecord *rec, rd_kafka_message_t *msg, MemoryContext cx
 static void release(DpSource *base);
 static void drop_messages(KafkaSource *source, int n);
 static bool lag(DpSource *base, int32 partition, int64 *high);
+static bool changed(DpSource *base);
 static void close_source(DpSource *base);
 static void close_client(void *arg);
 static void close_all(int code, Datum arg);
@@ -61,6 +62,7 @@ static void close_all(int code, Datum arg);
 		.poll = poll_client, \
 		.release = release, \
 		.lag = lag, \
+		.changed = changed, \
 		.close = close_source, \
 	}
 
@@ -128,6 +130,9 @@ make_client(KafkaSource *source, const DpSourceSpec *spec)
 	if (conn == NULL)
 		dp_refusal_raise(&refusal);
 	source->server = pstrdup(conn->server);
+	source->serverid = serverid;
+	source->owner = spec->owner;
+	source->fingerprint = dp_connection_fingerprint(conn);
 	conf = dp_kafka_make_conf(conn, spec);
 	dp_connection_forget(conn);
 
@@ -433,6 +438,24 @@ lag(DpSource *base, int32 partition, int64 *high)
 	*high = end;
 	return true;
 }
+
+/* Secrets in files are read again, so a rotated one is noticed too. */
+static bool
+changed(DpSource *base)
+{
+	KafkaSource *source = (KafkaSource *) base;
+	DpRefusal	refusal = {0};
+	DpConnection *conn = dp_connection_resolve(source->serverid, base->ops->name, source->owner,
+											   true, &refusal);
+	uint64		fingerprint;
+
+	if (conn == NULL)
+		dp_refusal_raise(&refusal);
+	fingerprint = dp_connection_fingerprint(conn);
+	dp_connection_forget(conn);
+	return fingerprint != source->fingerprint;
+}
+
 
 static void
 close_source(DpSource *base)

@@ -102,6 +102,9 @@ typedef struct KafkaSource
 	char	   *pipeline;
 	char	   *server;
 	char	   *topic;
+	Oid			serverid;
+	Oid			owner;
+	uint64		fingerprint;	/* of the connection it was opened with */
 	bool		closed;
 	bool		helped;			/* is there a helper? */
 
