@@ -3,7 +3,7 @@
 # "make", "make install" and "make installcheck" are PGXS's own and work on
 # the server that PG_CONFIG names, also from a separate build folder.  The
 # targets of SCRIPTED need nothing installed and use private servers only.
-SCRIPTED = help setup test check demo demo-stop format test-debian
+SCRIPTED = help setup test check demo demo-stop bench format test-debian
 
 ifneq ($(filter $(SCRIPTED),$(MAKECMDGOALS)),)
 
@@ -17,9 +17,10 @@ help:
 	@echo "make check           the source checks alone"
 	@echo "make demo            a live pipeline from an embedded broker, 20 seconds"
 	@echo "make demo-stop       remove the demo"
+	@echo "make bench           throughput against COPY and latency, from a real broker"
 	@echo "make format          format the C sources"
 	@echo "make test-debian SUITE=trixie    build and test in a chroot of another Debian"
-setup test check demo demo-stop format:
+setup test check demo demo-stop bench format:
 	@scripts/$@
 test-debian:
 	@scripts/test-debian $(SUITE)
