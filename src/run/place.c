@@ -62,6 +62,7 @@ dp_place_needed(const DpPlaceShard *shards, int n)
 	}
 	if (busy < n)
 		busy += 1 + (int) (quiet_load / DP_BUSY);
+	busy = Max(busy, (n + DP_MANY_SHARDS - 1) / DP_MANY_SHARDS);
 	return Min(Max(busy, widest), n);
 }
 

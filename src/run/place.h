@@ -23,6 +23,7 @@
 #define DP_BUSY			0.5
 #define DP_SATURATED	0.8		/* of a worker's time */
 #define DP_GOOD_PART	0.2
+#define DP_MANY_SHARDS	250		/* per worker: clients have threads and files of their own */
 
 typedef struct DpPlaceShard
 {

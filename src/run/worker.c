@@ -20,6 +20,7 @@
 #include "run/worker.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "access/xact.h"
@@ -39,6 +40,7 @@
 
 #define ROUND_MS		1000	/* every shard is stepped at least this often */
 #define IDLE_LEAVE_MS	30000	/* without shards for this long: exit */
+#define MAX_FILES		65536
 #define MIN_SHARE		8		/* memory is divided by at least this */
 
 static DpProcessOrder order;
@@ -46,6 +48,7 @@ static DpWorkerSlot *self;
 static DpServed *served;		/* room for all shards there can be */
 static int	nserved;
 static int	wake_pipe[2];		/* sources write to [1] */
+static WaitEventSet *wait_set;	/* latch, postmaster, pipe; for life, so waiting needs no new fd */
 static uint32 seen_orders;
 static uint32 seen_epoch;
 static bool config_changed;		/* server or user mapping */
@@ -55,7 +58,9 @@ static TimestampTz last_full_round;
 static bool attach(void);
 static void detach(int code, Datum arg);
 static void leave_at_once(int code, Datum arg);
+static void raise_file_limit(void);
 static void open_pipe(void);
+static void make_wait_set(void);
 static bool drain_pipe(void);
 static void watch_catalogs(void);
 static void on_config_change(Datum arg, int cache, uint32 hash);
@@ -92,7 +97,9 @@ dynpipe_worker_main(Datum arg)
 	dp_process_connect(order.dbid, "dynpipe worker");
 
 	wait_event = dp_wait_event("DynpipeWorkerMain");
+	raise_file_limit();
 	open_pipe();
+	make_wait_set();
 	watch_catalogs();
 	served = MemoryContextAllocHuge(TopMemoryContext, dp_shared->max_shards * sizeof(DpServed));
 	round_cxt = AllocSetContextCreate(TopMemoryContext, "dynpipe round", ALLOCSET_DEFAULT_SIZES);
@@ -186,6 +193,28 @@ static void
 leave_at_once(int code, Datum arg)
 {
 	_exit(code);
+}
+
+/* A client library opens about ten files per shard; the usual limit allows for few shards. */
+static void
+raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max)
+	{
+		limit.rlim_cur = Min(limit.rlim_max, MAX_FILES);
+		(void) setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void
+make_wait_set(void)
+{
+	wait_set = dp_create_wait_set(3);
+	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, wake_pipe[0], NULL, NULL);
 }
 
 static void
@@ -357,6 +386,7 @@ step_ready(TimestampTz now)
 static void
 wait_for_news(TimestampTz now, uint32 wait_event)
 {
+	WaitEvent	events[2];
 	long		ms = ROUND_MS;
 
 	for (int i = 0; i < nserved; i++)
@@ -367,9 +397,7 @@ wait_for_news(TimestampTz now, uint32 wait_event)
 			ms = 0;
 	}
 	report_idle();
-	(void) WaitLatchOrSocket(MyLatch,
-							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | WL_SOCKET_READABLE,
-							 wake_pipe[0], ms, wait_event);
+	(void) WaitEventSetWait(wait_set, ms, events, lengthof(events), wait_event);
 	ResetLatch(MyLatch);
 	(void) drain_pipe();
 	all_ready(now);

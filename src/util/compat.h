@@ -107,6 +107,13 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 #define pg_attribute_noreturn()			__attribute__((noreturn))
 #endif
 
+/* Wait sets for life: bound to memory until 16, to a resource owner from 17 on. */
+#if PG_VERSION_NUM >= 170000
+#define dp_create_wait_set(n)			CreateWaitEventSet(NULL, n)
+#else
+#define dp_create_wait_set(n)			CreateWaitEventSet(TopMemoryContext, n)
+#endif
+
 /* Extensions name their waits from 17 on; before, pg_stat_activity says "Extension". */
 #if PG_VERSION_NUM >= 170000
 #define dp_wait_event(name)				WaitEventExtensionNew(name)
