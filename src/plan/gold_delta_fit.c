@@ -12,6 +12,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
 #include "plan/gold.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -51,8 +52,10 @@ plain_query(DpGoldQuery *q)
 	Query	   *query = q->query;
 
 	if (!q->sliced || q->nreads != 1 || query->setOperations || query->cteList ||
-		list_length(query->rtable) != 1 || list_length(query->jointree->fromlist) != 1 ||
-		linitial_node(RangeTblEntry, query->rtable)->rtekind != RTE_NAMEDTUPLESTORE)
+		list_length(query->jointree->fromlist) != 1 ||
+		!IsA(linitial(query->jointree->fromlist), RangeTblRef) ||
+		rt_fetch(linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex,
+				 query->rtable)->rtekind != RTE_NAMEDTUPLESTORE)
 		return "the query reads more than the silver table";
 	if (query->groupingSets)
 		return "it has grouping sets";
