@@ -37,6 +37,12 @@ extern ErrorData *dp_build_attempt(DpAttempt fn, void *arg);
 /* plan.c: silver columns and their names */
 extern DpSilverColumn *dp_plan_column(const DpPlan *plan, const char *name);
 
+/* plan_rowtype.c: row types */
+extern TupleDesc dp_rowtype_batch(const DpPlan *plan);
+extern TupleDesc dp_rowtype_checked(const DpPlan *plan);
+extern TupleDesc dp_rowtype_rows(const DpPlan *plan);
+extern void dp_rowtype_silver(DpBuild *build);
+
 /* plan_expr.c: analysis of SQL text against relations that exist only here */
 extern Query *dp_expr_query(const char *sql, const char *relname, TupleDesc desc,
 							ErrorData **error);

@@ -80,7 +80,7 @@ extern bool dp_gold_slice_call(DpGoldQuery *q, DpGoldItem *item);
 extern char *dp_gold_render(const DpGoldQuery *q, DpSlice slice, const char *relation);
 extern char *dp_gold_text(const DpGoldQuery *q, const char *relation);
 
-/* gold_delta.c, gold_groups.c: NULL when it fits, else why not */
+/* gold_delta_fit.c, gold_delta.c, gold_groups.c; a refusal is NULL when the query fits */
 extern const char *dp_gold_delta_refuses(DpGoldQuery *q);
 extern void dp_gold_delta(DpGoldPlan *gold, const DpGoldQuery *q);
 extern const char *dp_gold_groups_refuse(DpGoldQuery *q);

@@ -14,21 +14,15 @@
  */
 #include "dynpipe.h"
 
-#include "access/relation.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_type.h"
 #include "plan/build.h"
 #include "util/as_owner.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/resowner.h"
 
 /* What a guarded look-up works on. */
@@ -48,20 +42,11 @@ static void build_default(DpBuild *build, int index, const DpColumnSpec *column)
 static void look_up_type(void *arg);
 static void read_default(void *arg);
 static const char *type_hint(const char *name);
-static TupleDesc make_batch_desc(const DpPlan *plan);
 static void build_silver(DpBuild *build);
 static void build_derived(DpBuild *build);
 static void build_key(DpBuild *build);
 static void check_names(DpBuild *build, const List *names, const char *key, bool is_key);
 static void build_rules(DpBuild *build);
-static void read_silver_table(DpBuild *build);
-static void adopt_silver_column(DpBuild *build, Form_pg_attribute att);
-static TupleDesc make_rows_desc(const DpPlan *plan);
-static TupleDesc make_checked_desc(const DpPlan *plan);
-static TupleDesc make_silver_desc(const DpPlan *plan, TupleDesc existing);
-static bool has_column(TupleDesc desc, const char *name);
-static void set_column(TupleDesc desc, int attno, const char *name, Oid type, int32 typmod,
-					   Oid collation);
 
 DpPlan *
 dp_plan_build(const DpPipelineSpec *spec, int64 pipeline_id, int32 version, Oid owner,
@@ -105,17 +90,17 @@ build_all(DpBuild *build)
 	build_fields(build);
 	if (build->nproblems)
 		return;
-	plan->batch_desc = make_batch_desc(plan);
+	plan->batch_desc = dp_rowtype_batch(plan);
 	build_silver(build);
 	build_derived(build);
 	if (build->nproblems)
 		return;
 	build_key(build);
 	build_rules(build);
-	read_silver_table(build);
+	dp_rowtype_silver(build);
 	if (build->nproblems)
 		return;
-	plan->rows_desc = make_rows_desc(plan);
+	plan->rows_desc = dp_rowtype_rows(plan);
 	dp_plan_sql(plan);
 	plan->ngold = list_length(plan->spec->gold);
 	plan->gold = palloc0(sizeof(DpGoldPlan) * (plan->ngold + 1));
@@ -287,24 +272,6 @@ type_hint(const char *name)
 		"Give the name of an SQL type; qualify types of your own with their schema.";
 }
 
-static TupleDesc
-make_batch_desc(const DpPlan *plan)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(plan->nfields + DP_BATCH_META);
-	int			n = plan->nfields;
-
-	for (int i = 0; i < n; i++)
-		set_column(desc, i + 1, plan->fields[i].name, plan->fields[i].type,
-				   plan->fields[i].typmod, get_typcollation(plan->fields[i].type));
-	set_column(desc, n + 1, "_partition", INT4OID, -1, InvalidOid);
-	set_column(desc, n + 2, "_offset", INT8OID, -1, InvalidOid);
-	set_column(desc, n + 3, "_timestamp", TIMESTAMPTZOID, -1, InvalidOid);
-	set_column(desc, n + 4, "_key", BYTEAOID, -1, InvalidOid);
-	set_column(desc, n + 5, "_n", INT4OID, -1, InvalidOid);
-	set_column(desc, n + 6, "_tombstone", BOOLOID, -1, InvalidOid);
-	return desc;
-}
-
 /* Silver columns: the fields in order, then what derive adds. */
 static void
 build_silver(DpBuild *build)
@@ -417,7 +384,7 @@ build_rules(DpBuild *build)
 {
 	DpPlan	   *plan = build->plan;
 	const DpPipelineSpec *spec = plan->spec;
-	TupleDesc	desc = make_checked_desc(plan);
+	TupleDesc	desc = dp_rowtype_checked(plan);
 	ListCell   *lc;
 
 	if (spec->where)
@@ -439,140 +406,4 @@ build_rules(DpBuild *build)
 		rule->check = expect->check;
 		rule->action = expect->otherwise;
 	}
-}
-
-/*
- * Look at the silver table if there is one: its collations are used, and its
- * types must be those that the pipeline writes.
- */
-static void
-read_silver_table(DpBuild *build)
-{
-	DpPlan	   *plan = build->plan;
-	const DpTableName *name = &plan->spec->silver_table;
-	Oid			schema = name->schema ? get_namespace_oid(name->schema, true) : InvalidOid;
-	Oid			relid = OidIsValid(schema) ? get_relname_relid(name->table, schema) : InvalidOid;
-	Relation	rel = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
-
-	if (!rel)
-	{
-		if (build->tables_exist)
-			dp_build_problem(build, "/silver/table",
-							 "Apply the document again to have the table made.",
-							 "silver table \"%s\" does not exist", dp_sql("%T", name));
-		plan->silver_desc = make_silver_desc(plan, NULL);
-		return;
-	}
-	if (rel->rd_rel->relkind != RELKIND_RELATION &&
-		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		dp_build_problem(build, "/silver/table", "Give the name of a table.",
-						 "\"%s\" is not a table", dp_sql("%T", name));
-	plan->silver_relid = relid;
-	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
-		if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
-			adopt_silver_column(build, TupleDescAttr(RelationGetDescr(rel), i));
-	plan->silver_desc = make_silver_desc(plan, RelationGetDescr(rel));
-	relation_close(rel, AccessShareLock);
-	for (int i = 0; build->tables_exist && i < plan->nsilver; i++)
-		if (!plan->silver[i].exists)
-			dp_build_problem(build, "/silver/table",
-							 "Apply the document again to have the column added.",
-							 "column \"%s\" of silver table \"%s\" does not exist",
-							 plan->silver[i].name, dp_sql("%T", name));
-}
-
-static void
-adopt_silver_column(DpBuild *build, Form_pg_attribute att)
-{
-	DpSilverColumn *column = dp_plan_column(build->plan, NameStr(att->attname));
-
-	if (!column)
-		return;
-	column->collation = att->attcollation;
-	column->exists = true;
-	if (att->attgenerated)
-		dp_build_problem(build, "/silver/table",
-						 "Leave the column out of the schema; the table computes it.",
-						 "column \"%s\" of the silver table is generated", column->name);
-	else if (att->atttypid != column->type ||
-			 (att->atttypmod != -1 && att->atttypmod != column->typmod))
-		dp_build_problem(build, "/silver/table",
-						 psprintf("Give the column the type %s in the document, change the type "
-								  "of the table's column, or name another table.",
-								  format_type_with_typemod(att->atttypid, att->atttypmod)),
-						 "column \"%s\" of the silver table has type %s, the document gives %s",
-						 column->name, format_type_with_typemod(att->atttypid, att->atttypmod),
-						 format_type_with_typemod(column->type, column->typmod));
-}
-
-static TupleDesc
-make_rows_desc(const DpPlan *plan)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(plan->nsilver + DP_ROWS_META);
-	int			n = plan->nsilver;
-
-	for (int i = 0; i < n; i++)
-		set_column(desc, i + 1, plan->silver[i].name, plan->silver[i].type,
-				   plan->silver[i].typmod, plan->silver[i].collation);
-	set_column(desc, n + 1, "_partition", INT4OID, -1, InvalidOid);
-	set_column(desc, n + 2, "_offset", INT8OID, -1, InvalidOid);
-	set_column(desc, n + 3, "_n", INT4OID, -1, InvalidOid);
-	set_column(desc, n + 4, "_delete", BOOLOID, -1, InvalidOid);
-	return desc;
-}
-
-/* What where, expect and delete_when see: silver columns and the meta columns of the batch. */
-static TupleDesc
-make_checked_desc(const DpPlan *plan)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(plan->nsilver + DP_BATCH_META);
-
-	for (int i = 0; i < plan->nsilver; i++)
-		set_column(desc, i + 1, plan->silver[i].name, plan->silver[i].type,
-				   plan->silver[i].typmod, plan->silver[i].collation);
-	for (int i = 0; i < DP_BATCH_META; i++)
-		TupleDescCopyEntry(desc, plan->nsilver + i + 1, plan->batch_desc, plan->nfields + i + 1);
-	return desc;
-}
-
-/* Row type of the silver table as it is, or as it will be: missing columns come last. */
-static TupleDesc
-make_silver_desc(const DpPlan *plan, TupleDesc existing)
-{
-	bool		partition = has_column(existing, "_partition");
-	bool		offset = has_column(existing, "_offset");
-	int			n = existing ? existing->natts : 0;
-	int			missing = !partition + !offset;
-	TupleDesc	desc;
-
-	for (int i = 0; i < plan->nsilver; i++)
-		missing += !plan->silver[i].exists;
-	desc = CreateTemplateTupleDesc(n + missing);
-	for (int i = 0; i < n; i++)
-		TupleDescCopyEntry(desc, i + 1, existing, i + 1);
-	for (int i = 0; i < plan->nsilver; i++)
-		if (!plan->silver[i].exists)
-			set_column(desc, ++n, plan->silver[i].name, plan->silver[i].type,
-					   plan->silver[i].typmod, plan->silver[i].collation);
-	if (!partition)
-		set_column(desc, ++n, "_partition", INT4OID, -1, InvalidOid);
-	if (!offset)
-		set_column(desc, ++n, "_offset", INT8OID, -1, InvalidOid);
-	return desc;
-}
-
-static bool
-has_column(TupleDesc desc, const char *name)
-{
-	for (int i = 0; desc && i < desc->natts; i++)
-		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
-			return true;
-	return false;
-}
-
-static void
-set_column(TupleDesc desc, int attno, const char *name, Oid type, int32 typmod, Oid collation)
-{
-	TupleDescInitEntry(desc, attno, name, type, typmod, 0);
-	TupleDescInitEntryCollation(desc, attno, collation);
 }
