@@ -51,7 +51,7 @@ typedef struct LargeTree
 	Size		limit;			/* of one allocation */
 } LargeTree;
 
-typedef struct JsonFormat
+typedef struct JsonReader
 {
 	DpFormat	base;
 	JsonPaths	paths;
@@ -60,14 +60,14 @@ typedef struct JsonFormat
 	char	   *pool;
 	Size		pool_size;
 	LargeTree	large;			/* trees that would need a pool above POOL_MAX */
-} JsonFormat;
+} JsonReader;
 
 static void json_check(const DpPipelineSpec *spec, DpDocument *doc);
 static DpFormat *json_open(const DpPipelineSpec *spec, DpField *fields, int nfields,
 						   const char *topic);
 static bool json_decode(DpFormat *format, const DpRecord *rec,
 						Datum *values, bool *isnull, DpReject *reject);
-static bool decode_root(JsonFormat *format, const DpRecord *rec, yyjson_val *root,
+static bool decode_root(JsonReader *format, const DpRecord *rec, yyjson_val *root,
 						const char *s, int len, Datum *values, bool *isnull, DpReject *reject);
 
 static const char *const json_options[] = {NULL};
@@ -91,7 +91,7 @@ json_check(const DpPipelineSpec *spec, DpDocument *doc)
 DpFormat *
 dp_format_json_reader(DpField *fields, int nfields)
 {
-	JsonFormat *format = palloc0(sizeof(JsonFormat));
+	JsonReader *format = palloc0(sizeof(JsonReader));
 
 	format->base.ops = &dp_format_json_ops;
 	format->base.fields = fields;
@@ -159,7 +159,7 @@ context_allocator(MemoryContext cxt)
 
 /* The allocator for a message of LEN bytes. */
 static yyjson_alc
-message_allocator(JsonFormat *format, int len)
+message_allocator(JsonReader *format, int len)
 {
 	Size		need = yyjson_read_max_memory_usage(len, YYJSON_READ_NUMBER_AS_RAW);
 	yyjson_alc	alc;
@@ -191,7 +191,7 @@ message_allocator(JsonFormat *format, int len)
 
 /* Why yyjson refused the message; text that is no UTF-8 is its own kind of wrong. */
 static bool
-syntax_reject(JsonFormat *format, const char *s, int len, const yyjson_read_err *err,
+syntax_reject(JsonReader *format, const char *s, int len, const yyjson_read_err *err,
 			  DpReject *reject)
 {
 	Size		need = yyjson_read_max_memory_usage(len, YYJSON_READ_NUMBER_AS_RAW);
@@ -213,7 +213,7 @@ syntax_reject(JsonFormat *format, const char *s, int len, const yyjson_read_err 
 static bool
 json_decode(DpFormat *base, const DpRecord *rec, Datum *values, bool *isnull, DpReject *reject)
 {
-	JsonFormat *format = (JsonFormat *) base;
+	JsonReader *format = (JsonReader *) base;
 	const char *s = rec->value;
 	int			len = rec->value_len;
 	yyjson_alc	alc;
@@ -237,7 +237,7 @@ json_decode(DpFormat *base, const DpRecord *rec, Datum *values, bool *isnull, Dp
 
 /* Note for each slot the member of ROOT that has its name, the last if several do. */
 static void
-match_members(JsonFormat *format, yyjson_val *root)
+match_members(JsonReader *format, yyjson_val *root)
 {
 	yyjson_obj_iter iter = yyjson_obj_iter_with(root);
 	int			guess = 0;
@@ -284,7 +284,7 @@ descend(yyjson_val *value, const JsonStep *step)
 
 /* A value's own JSON text, as it goes into a json or text column. */
 static bool
-store_json_text(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *isnull,
+store_json_text(JsonReader *format, int i, yyjson_val *value, Datum *values, bool *isnull,
 				DpReject *reject)
 {
 	yyjson_alc	alc = context_allocator(CurrentMemoryContext);
@@ -356,7 +356,7 @@ has_notation(const char *raw, int len)
 }
 
 static bool
-store_number(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *isnull,
+store_number(JsonReader *format, int i, yyjson_val *value, Datum *values, bool *isnull,
 			 DpReject *reject)
 {
 	const char *raw = unsafe_yyjson_get_raw(value);
@@ -372,7 +372,7 @@ store_number(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *
 
 /* A string into a json column stays a JSON string. */
 static bool
-store_json_string(JsonFormat *format, int i, const char *s, int len, Datum *values,
+store_json_string(JsonReader *format, int i, const char *s, int len, Datum *values,
 				  bool *isnull, DpReject *reject)
 {
 	DpField    *field = &format->base.fields[i];
@@ -400,7 +400,7 @@ store_json_string(JsonFormat *format, int i, const char *s, int len, Datum *valu
 }
 
 static bool
-store_string(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *isnull,
+store_string(JsonReader *format, int i, yyjson_val *value, Datum *values, bool *isnull,
 			 DpReject *reject)
 {
 	const char *s = unsafe_yyjson_get_str(value);
@@ -416,7 +416,7 @@ store_string(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *
 }
 
 static bool
-store_value(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *isnull,
+store_value(JsonReader *format, int i, yyjson_val *value, Datum *values, bool *isnull,
 			DpReject *reject)
 {
 	switch (yyjson_get_type(value))
@@ -443,7 +443,7 @@ store_value(JsonFormat *format, int i, yyjson_val *value, Datum *values, bool *i
 }
 
 static bool
-decode_root(JsonFormat *format, const DpRecord *rec, yyjson_val *root,
+decode_root(JsonReader *format, const DpRecord *rec, yyjson_val *root,
 			const char *s, int len, Datum *values, bool *isnull, DpReject *reject)
 {
 	if (!yyjson_is_obj(root) && !format->paths.any_root)
