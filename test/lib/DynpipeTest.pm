@@ -93,10 +93,16 @@ sub pids {
 # is one past the last record in bronze.  Returns a handle for watch_stop.
 sub watch_atomicity {
     my ($class, $node, $db, $pipeline, $bronze) = @_;
+    return $class->watch($node, $db, $class->_position_query($pipeline, $bronze));
+}
+
+# The same for any query that must never give a row; a server that is down
+# gives none.
+sub watch {
+    my ($class, $node, $db, $query) = @_;
     my $file = PostgreSQL::Test::Utils::tempdir() . '/violations';
     my $pid = fork // croak "fork: $!";
     if ($pid == 0) {
-        my $query = $class->_position_query($pipeline, $bronze);
         while (1) {
             my ($code, $out) = eval { $node->psql($db, $query, timeout => 30, on_error_die => 0) };
             if (defined $code && $code == 0 && $out ne '') {
