@@ -12,6 +12,7 @@ package DynpipeTest;
 use strict;
 use warnings;
 use Carp;
+use POSIX ();
 use DynpipeBroker;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -103,7 +104,8 @@ sub watch {
     my $file = PostgreSQL::Test::Utils::tempdir() . '/violations';
     my $pid = fork // croak "fork: $!";
     if ($pid == 0) {
-        while (1) {
+        my $parent = getppid;
+        while (getppid == $parent) {
             my ($code, $out) = eval { $node->psql($db, $query, timeout => 30, on_error_die => 0) };
             if (defined $code && $code == 0 && $out ne '') {
                 open my $log, '>>', $file;
@@ -112,6 +114,7 @@ sub watch {
             }
             sleep 0.2;
         }
+        POSIX::_exit(0);
     }
     return { pid => $pid, file => $file };
 }

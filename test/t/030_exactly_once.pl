@@ -79,7 +79,7 @@ sub open_session {
     my ($in, $out, $err) = ('', '', '');
     my $psql = IPC::Run::start(
         [ 'psql', '-XAtq', '-d', $node->connstr('postgres') ],
-        '<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(120));
+        '<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(600));
     return sub {
         my ($sql) = @_;
         return $psql->finish unless defined $sql;
@@ -196,10 +196,12 @@ sub kill_session {
     return $killed;
 }
 
-# As soon as the last of the old processes is gone.
+# As soon as the last of the old processes is gone: the postmaster first, since
+# a start that still sees it believes the server to be running.
 sub start_again {
-    my ($node) = @_;
+    my ($node, $postmaster) = @_;
     my $end = time + 60;
+    sleep 0.05 while kill(0, $postmaster) && time < $end;
     while (time < $end) {
         return 1 if $node->start(fail_ok => 1);
         sleep 0.1;
@@ -207,13 +209,20 @@ sub start_again {
     BAIL_OUT('the server does not start again');
 }
 
+sub die_and_return {
+    my ($node, $death) = @_;
+    my $postmaster = $node->{_pid};
+    $death->();
+    return start_again($node, $postmaster);
+}
+
 my %deaths = (
     worker  => sub { kill_one($_[0], q{backend_type = 'dynpipe worker'}) },
     process => sub { kill_one($_[0], q{backend_type IN ('checkpointer', 'walwriter',
         'background writer', 'dynpipe supervisor', 'dynpipe launcher')}) },
     session    => \&kill_session,
-    postmaster => sub { $_[0]->kill9; start_again($_[0]) },
-    immediate  => sub { $_[0]->stop('immediate'); start_again($_[0]) },
+    postmaster => sub { my ($node) = @_; die_and_return($node, sub { $node->kill9 }) },
+    immediate  => sub { my ($node) = @_; die_and_return($node, sub { $node->stop('immediate') }) },
 );
 
 # The deaths in random order: $n SIGKILLs and a tenth of that immediate stops.
@@ -238,7 +247,7 @@ sub kill_many {
         for my $name (sort keys %at) {
             return fail("$name moves again after death by $death")
               unless DynpipeTest->wait_until($node, 'postgres',
-                'SELECT (' . consumed($name) . ") > " . (ask($node, consumed($name)) // $moment));
+                'SELECT (' . consumed($name) . ") > " . (ask($node, consumed($name)) // $at{$name} // 0));
         }
         $slowest = time - $died if !$slowest || time - $died > $slowest;
     }
@@ -268,8 +277,8 @@ sub check_broker {
             gold_difference('gold.sales_by_day', 'day, region, orders, revenue', $by_day)),
         DynpipeTest->watch($node, 'postgres',
             gold_difference('gold.clicks', 'remainder, clicks, total', $by_remainder)));
-    my @producers = ($broker->sell_in_background('sales', 3600, 150),
-        $broker->produce_in_background('clicks', count => 1_000_000, rate => 100, partitions => 4));
+    my @producers = ($broker->sell_in_background('sales', 600, 150),
+        $broker->produce_in_background('clicks', count => 60_000, rate => 100, partitions => 4));
     storm($node);
     kill_many($node, $n);
     $_->kill_kill for @producers;
