@@ -80,12 +80,8 @@ dp_apply_drop(const DpPipelineRow *row, bool tables, List **applied)
 			drop_table(&((DpGoldSpec *) lfirst(lc))->table, row->owner, applied);
 		if (spec->silver)
 		{
-			DpTableName memory = {
-				spec->silver_table.schema, psprintf("_%s_tombstones", spec->silver_table.table)
-			};
-
 			drop_table(&spec->silver_table, row->owner, applied);
-			drop_table(&memory, row->owner, applied);
+			drop_table(dp_plan_tombstones(spec), row->owner, applied);
 		}
 		if (spec->bronze)
 			drop_table(&spec->bronze_table, row->owner, applied);

@@ -236,11 +236,11 @@ dp_catalog_lock(int64 id, LOCKMODE mode, bool nowait)
 }
 
 void
-dp_catalog_lock_turn(int64 id, int gold)
+dp_catalog_lock_turn(int64 id, int what)
 {
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) id, (uint32) gold, LOCK_TURN);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) id, (uint32) what, LOCK_TURN);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 

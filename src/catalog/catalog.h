@@ -96,7 +96,8 @@ extern void dp_catalog_check_owner(const DpPipelineRow *row, Oid user);
  */
 extern bool dp_catalog_lock(int64 id, LOCKMODE mode, bool nowait);
 
-/* Workers take turns on one gold table until the end of the transaction. */
-extern void dp_catalog_lock_turn(int64 id, int gold);
+/* Workers of a pipeline take turns on WHAT until the end of the transaction. */
+#define DP_TURN_UPSERT	(-1)	/* or the number of a gold table */
+extern void dp_catalog_lock_turn(int64 id, int what);
 
 #endif							/* DP_CATALOG_H */

@@ -76,7 +76,7 @@ pipeline_init(void *target)
 	spec->enabled = true;
 	spec->bronze = true;
 	spec->silver = true;
-	spec->batch_max_rows = 50000;
+	spec->batch_max_rows = 10000;	/* measured: 50000 is slower, it leaves the CPU's caches */
 	spec->batch_max_bytes = 16 * 1024 * 1024;
 	spec->workers = 1;
 }

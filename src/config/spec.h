@@ -136,7 +136,7 @@ typedef struct DpPipelineSpec
 	List	   *gold;			/* DpGoldSpec * */
 
 	char	   *destination;	/* URL or table name as written */
-	int			batch_max_rows; /* default 50000 */
+	int			batch_max_rows; /* default 10000 */
 	int64		batch_max_bytes;	/* default 16 MB */
 	int			workers;		/* default 1 */
 } DpPipelineSpec;

@@ -55,7 +55,6 @@ extern char *dp_plan_names(const DpPlan *plan, const char *prefix);
 extern char *dp_plan_list(const List *names, const char *prefix, const char *suffix);
 extern const char *dp_plan_equals(Oid type);
 extern char *dp_plan_same_key(const DpPlan *plan, const char *left, const char *right);
-extern DpTableName *dp_plan_tombstones(const DpPlan *plan);
 extern char *dp_plan_type(Oid type, int32 typmod, Oid collation);
 
 /* gold.c */

@@ -202,6 +202,9 @@ typedef struct DpVerifyItem
 
 extern List *dp_plan_verify(const DpPlan *plan);
 
+/* The table that remembers deleted keys of an upsert pipeline; it may not exist. */
+extern DpTableName *dp_plan_tombstones(const DpPipelineSpec *spec);
+
 /* The text of dynpipe.explain: section/key/value rows, List of DpExplainRow. */
 typedef struct DpExplainRow
 {

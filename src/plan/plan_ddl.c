@@ -292,7 +292,7 @@ static void
 change_tombstones(DpDdl *ddl)
 {
 	const DpPlan *plan = ddl->plan;
-	DpTableName *name = dp_plan_tombstones(plan);
+	DpTableName *name = dp_plan_tombstones(plan->spec);
 	List	   *names = list_union_ptr(NIL, plan->spec->key);
 	Oid			relid = dp_ddl_relid(name);
 	ListCell   *lc;

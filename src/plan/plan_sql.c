@@ -136,12 +136,12 @@ dp_plan_same_key(const DpPlan *plan, const char *left, const char *right)
 
 /* Where deletes are remembered: a table beside the silver table. */
 DpTableName *
-dp_plan_tombstones(const DpPlan *plan)
+dp_plan_tombstones(const DpPipelineSpec *spec)
 {
 	DpTableName *name = palloc(sizeof(DpTableName));
 
-	name->schema = plan->spec->silver_table.schema;
-	name->table = makeObjectName(psprintf("_%s", plan->spec->silver_table.table), NULL,
+	name->schema = spec->silver_table.schema;
+	name->table = makeObjectName(psprintf("_%s", spec->silver_table.table), NULL,
 								 "tombstones");
 	return name;
 }
@@ -316,7 +316,7 @@ remembered(const DpPlan *plan)
 				  "\t\t\t\t\tFROM (SELECT DISTINCT %s FROM dynpipe_rows) AS r\n"
 				  "\t\t\t\t\t\tCROSS JOIN LATERAL (SELECT * FROM %T AS t WHERE %s OFFSET 0) AS t",
 				  columns.data, dp_plan_list(plan->spec->sequence_by, "t.", ""), key,
-				  dp_plan_tombstones(plan), dp_plan_same_key(plan, "t", "r"));
+				  dp_plan_tombstones(plan->spec), dp_plan_same_key(plan, "t", "r"));
 }
 
 static char *
@@ -350,7 +350,7 @@ delete_sql(const DpPlan *plan)
 static char *
 tombstone_sql(const DpPlan *plan)
 {
-	DpTableName *table = dp_plan_tombstones(plan);
+	DpTableName *table = dp_plan_tombstones(plan->spec);
 	List	   *names = list_copy(plan->spec->sequence_by);
 	char	   *key = dp_plan_list(plan->spec->key, "", "");
 	ListCell   *lc;

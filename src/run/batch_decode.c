@@ -24,6 +24,8 @@ static bool decode_record(DpBatch *batch, const DpRecord *rec, Datum *values,
 void
 dp_batch_decode(DpBatch *batch)
 {
+	DpRole		role;
+
 	if (batch->plan->nfields == 0)
 		return;
 	if (may_throw(batch->plan))
@@ -31,8 +33,10 @@ dp_batch_decode(DpBatch *batch)
 		decode_guarded(batch);
 		return;
 	}
+	dp_role_become_owner(&role, batch->plan->owner);
 	for (int i = 0; i < batch->records.n; i++)
 		decode_one(batch, i);
+	dp_role_restore(&role);
 }
 
 static bool

@@ -7,9 +7,12 @@
  *	       ─old_sql─> old ─upsert_sql─> new   ─delete_sql─> gone
  *	       ─tombstone_sql─> deleted keys remembered with their sequence
  *
- * Two workers may bring the same new key at once.  The second waits in its
- * INSERT for the first and then updates a row that found_sql did not see; the
- * counts give that away and the batch is run again (40001).
+ * Workers of one pipeline take turns from here to their commit: a key may
+ * arrive in two partitions, and whether an insert or a delete of it is newer
+ * can only be told when the other one is visible.  Somebody else who writes
+ * the table may still bring a key in between; the INSERT then updates a row
+ * that found_sql did not see, the counts give that away and the batch is run
+ * again (40001).
  */
 #include "dynpipe.h"
 
@@ -30,6 +33,8 @@ dp_batch_upsert(DpBatch *batch, int lo, int hi)
 	uint64		deleted = 0;
 	uint64		winners;
 
+	if (plan->spec->workers > 1)
+		dp_catalog_lock_turn(plan->pipeline_id, DP_TURN_UPSERT);
 	dp_exec_run_into(exec, plan->found_sql, DP_FOUND, NULL);
 	winners = dp_exec_run_into(exec, plan->winners_sql, DP_WINNERS, NULL);
 	mark_winners(batch, lo, hi);

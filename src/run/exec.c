@@ -8,7 +8,9 @@
  * The relations with the silver table's row type are registered by that
  * table's Oid, so a statement is planned anew when the table changes shape.
  * Statements are found again by the address of their text: the plan's texts
- * are immutable and live as long as the plan.
+ * are immutable and live as long as the plan.  A statement that was planned
+ * when its tables were empty would scan them for ever, so it is planned anew
+ * each time the number of its uses has doubled.
  */
 #include "dynpipe.h"
 
@@ -22,6 +24,7 @@ typedef struct Prepared
 {
 	const char *sql;			/* identity */
 	SPIPlanPtr	plan;
+	int			uses;
 } Prepared;
 
 struct DpExec
@@ -53,6 +56,7 @@ static void free_plans(void *arg);
 static void register_relation(DpExec *exec, DpRelation which);
 static TupleDesc relation_desc(DpExec *exec, DpRelation which);
 static SPIPlanPtr prepare(DpExec *exec, const char *sql);
+static Prepared *find_prepared(DpExec *exec, const char *sql);
 static bool into_receive(TupleTableSlot *slot, DestReceiver *self);
 static void into_startup(DestReceiver *self, int operation, TupleDesc desc);
 static void into_nothing(DestReceiver *self);
@@ -168,7 +172,12 @@ free_plans(void *arg)
 	ListCell   *lc;
 
 	foreach(lc, exec->prepared)
-		SPI_freeplan(((Prepared *) lfirst(lc))->plan);
+	{
+		Prepared   *p = lfirst(lc);
+
+		if (p->plan != NULL)
+			SPI_freeplan(p->plan);
+	}
 	exec->prepared = NIL;
 }
 
@@ -206,11 +215,31 @@ relation_desc(DpExec *exec, DpRelation which)
 	}
 }
 
+/* The plan of SQL, made at its first use and anew at uses 2, 4, 8, ... */
 static SPIPlanPtr
 prepare(DpExec *exec, const char *sql)
 {
-	MemoryContext old;
+	Prepared   *p = find_prepared(exec, sql);
 	SPIPlanPtr	plan;
+
+	p->uses++;
+	if (p->plan != NULL && (p->uses & (p->uses - 1)) != 0)
+		return p->plan;
+	plan = SPI_prepare(sql, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "cannot prepare pipeline statement: %s: %s",
+			 SPI_result_code_string(SPI_result), sql);
+	if (p->plan != NULL)
+		SPI_freeplan(p->plan);
+	SPI_keepplan(plan);
+	p->plan = plan;
+	return plan;
+}
+
+static Prepared *
+find_prepared(DpExec *exec, const char *sql)
+{
+	MemoryContext old;
 	Prepared   *p;
 	ListCell   *lc;
 
@@ -218,21 +247,14 @@ prepare(DpExec *exec, const char *sql)
 	{
 		p = lfirst(lc);
 		if (p->sql == sql)
-			return p->plan;
+			return p;
 	}
-	plan = SPI_prepare(sql, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "cannot prepare pipeline statement: %s: %s",
-			 SPI_result_code_string(SPI_result), sql);
-
 	old = MemoryContextSwitchTo(exec->cxt);
-	p = palloc(sizeof(Prepared));
+	p = palloc0(sizeof(Prepared));
 	p->sql = sql;
-	p->plan = plan;
 	exec->prepared = lappend(exec->prepared, p);
-	SPI_keepplan(plan);
 	MemoryContextSwitchTo(old);
-	return plan;
+	return p;
 }
 
 /* Dropped columns of the target are NULL; a column beyond it is the flag. */

@@ -3,8 +3,9 @@
  *	  Whose rights are in force: see as_owner.h for the two moves.
  *
  * Both push a settings level, so a SET that a user's function leaves behind
- * is undone when the role is restored, and both pin search_path, so that a
- * name in a fixed or generated statement means what it says.
+ * is undone when the role is restored, and both pin the settings on which the
+ * meaning of names, times and numbers depends: a pipeline gives the same rows
+ * whoever runs it and wherever.
  */
 #include "dynpipe.h"
 
@@ -12,6 +13,19 @@
 #include "miscadmin.h"
 #include "util/as_owner.h"
 #include "utils/guc.h"
+
+/* What the meaning of a statement or a value must not depend on. */
+static const struct
+{
+	const char *name;
+	const char *value;
+}			pinned[] = {
+	{"search_path", "pg_catalog, pg_temp"},
+	{"TimeZone", "UTC"},
+	{"DateStyle", "ISO, YMD"},
+	{"IntervalStyle", "postgres"},
+	{"extra_float_digits", "1"},
+};
 
 static void become(DpRole *role, Oid user, int sec);
 
@@ -41,7 +55,7 @@ become(DpRole *role, Oid user, int sec)
 	GetUserIdAndSecContext(&role->saved_user, &role->saved_sec);
 	SetUserIdAndSecContext(user, role->saved_sec | sec);
 	role->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	for (int i = 0; i < lengthof(pinned); i++)
+		(void) set_config_option(pinned[i].name, pinned[i].value, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 }

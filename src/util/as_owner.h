@@ -5,10 +5,10 @@
  *	  dp_role_become_owner   anything that can reach a user's code (writing his
  *	                         tables, evaluating his expressions, DDL): identity
  *	                         of the pipeline's owner inside a security-restricted
- *	                         operation, search_path pinned, settings changed by
- *	                         his code undone at restore.
+ *	                         operation, settings pinned, those changed by his code
+ *	                         undone at restore.
  *	  dp_role_become_system  dynpipe's own fixed statements over dynpipe.*: the
- *	                         bootstrap superuser, search_path pinned.
+ *	                         bootstrap superuser, settings pinned.
  *
  * After an ERROR the (sub)transaction's abort restores both by itself.
  */
