@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "run/batch.h"
+#include "run/tables.h"
 #include "util/errctx.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -47,6 +48,7 @@ dp_batch_run(DpBatch *batch, int64 (*position) (int32, void *), void *arg)
 
 	dp_errctx_push_batch(&ctx, batch->plan->spec->name, &batch->records);
 	allocate(batch);
+	dp_table_check_at_once();
 	batch->id = dp_catalog_next_batch();
 	dp_batch_decode(batch);
 

@@ -40,6 +40,7 @@ dp_gold_refresh(const DpPlan *plan, int g)
 	DpRole		role;
 
 	dp_catalog_lock_turn(plan->pipeline_id, g);
+	dp_table_check_at_once();
 	dp_role_become_owner(&role, plan->owner);
 	SPI_connect();
 	if (SPI_execute(gold->clear_sql, false, 0) < 0 || SPI_execute(gold->fill_sql, false, 0) < 0)

@@ -6,6 +6,7 @@
 
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "commands/trigger.h"
 #include "nodes/makefuncs.h"
 #include "run/tables.h"
 #include "utils/timestamp.h"
@@ -24,6 +25,14 @@ dp_table_open(const DpTableName *name, LOCKMODE lockmode)
 				 errhint("Create it again with dynpipe.apply(dynpipe.export('<pipeline>')::text), "
 						 "or drop the pipeline.")));
 	return table_open(relid, NoLock);
+}
+
+void
+dp_table_check_at_once(void)
+{
+	ConstraintsSetStmt *all = makeNode(ConstraintsSetStmt);
+
+	AfterTriggerSetState(all);
 }
 
 /* Milliseconds since 1970 to microseconds since 2000; out of range is NULL. */

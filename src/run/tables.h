@@ -15,6 +15,13 @@
  */
 extern Relation dp_table_open(const DpTableName *name, LOCKMODE lockmode);
 
+/*
+ * For the rest of the transaction constraints are checked, and their triggers
+ * fire, with each statement: deferred ones would belong to no record, and
+ * PostgreSQL refuses to queue them in a restricted security context.
+ */
+extern void dp_table_check_at_once(void);
+
 /* Record timestamp (Unix ms, -1 none) as timestamptz. */
 extern Datum dp_table_timestamp(int64 ms, bool *isnull);
 
