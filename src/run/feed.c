@@ -114,6 +114,22 @@ dp_feed_take_positions(DpFeed *feed)
 	assign(feed);
 }
 
+bool
+dp_feed_was_moved(const DpFeed *feed)
+{
+	ListCell   *lc;
+
+	foreach(lc, dp_catalog_checkpoints(feed->pipeline_id))
+	{
+		DpCheckpoint *c = lfirst(lc);
+
+		if (c->partition < feed->npositions && feed->position[c->partition] >= 0 &&
+			feed->position[c->partition] != c->next_offset)
+			return true;
+	}
+	return false;
+}
+
 DpPollResult
 dp_feed_poll(DpFeed *feed)
 {

@@ -9,6 +9,8 @@
  *	  dp_feed_connect         [in a transaction] open the source if there is none
  *	  dp_feed_discover        [outside or inside] true once partitions are known
  *	  dp_feed_take_positions  [in a transaction] stored positions, gaps, assign
+ *	  dp_feed_was_moved       [in a transaction] were stored positions changed by
+ *	                          somebody else?
  *	  dp_feed_poll            fetch what is there into the batch at hand
  *	  dp_feed_write           [in a transaction] write the batch at hand
  *	  dp_feed_committed       after commit: positions move, records are given back
@@ -54,6 +56,7 @@ extern void dp_feed_load(DpFeed *feed, const DpPipelineRow *row);
 extern void dp_feed_connect(DpFeed *feed);
 extern bool dp_feed_discover(DpFeed *feed);
 extern void dp_feed_take_positions(DpFeed *feed);
+extern bool dp_feed_was_moved(const DpFeed *feed);
 extern DpPollResult dp_feed_poll(DpFeed *feed);
 extern void dp_feed_write(DpFeed *feed);
 extern void dp_feed_committed(DpFeed *feed);

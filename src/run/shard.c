@@ -29,6 +29,7 @@ struct DpShard
 {
 	DpFeed	   *feed;
 	bool		loaded;
+	bool		check_positions;	/* somebody may have moved them */
 	bool		has_refresh;	/* a gold table has a refresh interval */
 	TimestampTz next_refresh;
 	DpShardStats stats;
@@ -41,6 +42,7 @@ static DpShardStep load(DpShard *shard);
 static DpShardStep begin_reading(DpShard *shard);
 static DpShardStep write_batch(DpShard *shard);
 static DpShardStep idle(DpShard *shard);
+static DpShardStep check_positions(DpShard *shard);
 static void count_batch(DpShard *shard, instr_time start);
 static void note_latency(DpShard *shard);
 static void note_ends(DpShard *shard);
@@ -108,6 +110,7 @@ void
 dp_shard_invalidate(DpShard *shard)
 {
 	shard->loaded = false;
+	shard->check_positions = true;
 }
 
 void
@@ -226,13 +229,18 @@ write_batch(DpShard *shard)
 	return DP_STEP_WORKED;
 }
 
-/* Nothing to read: time for refreshes that are due, looked at once a second. */
+/*
+ * Nothing to read: were we sent elsewhere (dynpipe.seek)?  Else time for
+ * refreshes that are due, looked at once a second.
+ */
 static DpShardStep
 idle(DpShard *shard)
 {
 	TimestampTz now;
 	DpShardStep step = DP_STEP_IDLE;
 
+	if (shard->check_positions)
+		return check_positions(shard);
 	if (!shard->has_refresh)
 		return step;
 	now = GetCurrentTimestamp();
@@ -244,6 +252,24 @@ idle(DpShard *shard)
 	dp_gold_refresh_due(shard->feed->plan);
 	leave();
 	return DP_STEP_IDLE;
+}
+
+/*
+ * With records to write the compare-and-swap finds out that a position was
+ * moved; without any we would wait at the old one for ever.
+ */
+static DpShardStep
+check_positions(DpShard *shard)
+{
+	DpShardStep step = DP_STEP_WORKED;
+
+	if (!enter(shard, &step))
+		return step;
+	shard->check_positions = false;
+	if (shard->feed->source != NULL && dp_feed_was_moved(shard->feed))
+		shard->feed->assigned = false;
+	leave();
+	return DP_STEP_WORKED;
 }
 
 static void
