@@ -14,6 +14,7 @@ use warnings;
 use Carp;
 use POSIX ();
 use DynpipeBroker;
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -79,6 +80,23 @@ sub wait_consumed {
         SELECT coalesce(sum(c.consumed), 0) FROM dynpipe.checkpoint c
           JOIN dynpipe.pipeline p ON p.id = c.pipeline_id WHERE p.name = '$pipeline'},
         $count, $seconds);
+}
+
+# A session of its own that stays open: ->($sql) runs a statement and gives its
+# output, ->() ends it.
+sub open_session {
+    my ($class, $node, $db) = @_;
+    my ($in, $out, $err) = ('', '', '');
+    my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr($db) ],
+        '<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(600));
+    return sub {
+        my ($sql) = @_;
+        return $psql->finish unless defined $sql;
+        $out = '';
+        $in .= "$sql;\n\\echo done\n";
+        $psql->pump until $out =~ /^done$/m;
+        return $out =~ s/^done\n//mr;
+    };
 }
 
 # Processes of dynpipe whose backend type or name matches, e.g. 'worker'.

@@ -73,23 +73,6 @@ CONF
     return $node;
 }
 
-# A session of its own that stays open: ->(sql) runs and waits for the end.
-sub open_session {
-    my ($node) = @_;
-    my ($in, $out, $err) = ('', '', '');
-    my $psql = IPC::Run::start(
-        [ 'psql', '-XAtq', '-d', $node->connstr('postgres') ],
-        '<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(600));
-    return sub {
-        my ($sql) = @_;
-        return $psql->finish unless defined $sql;
-        $out = '';
-        $in .= "$sql;\n\\echo done\n";
-        $psql->pump until $out =~ /^done$/m;
-        return $out =~ s/^done\n//mr;
-    };
-}
-
 sub worker_of {
     my ($node, $pipeline) = @_;
     return ask($node, "SELECT s.worker_pid FROM dynpipe.shard_state() s
@@ -137,7 +120,7 @@ sub take_away {
 
 sub check_owners {
     my ($node, $broker) = @_;
-    my $session = open_session($node);
+    my $session = DynpipeTest->open_session($node, 'postgres');
     start_duel($node, $broker);
 
     take_away($node, $broker, $session, 40, 200);
@@ -159,7 +142,7 @@ sub check_owners {
     kill 'CONT', $paused;
     send_numbers($broker, 'duel', 600, 100);
     ok(DynpipeTest->wait_consumed($node, 'postgres', 'duel', 700), 'and the paused one comes back');
-    $session->(undef);
+    $session->();
 
     check($node, $broker, 'duel',
         'gold.duel' => 'SELECT seq % 3, count(*) FROM silver.duel GROUP BY 1');
