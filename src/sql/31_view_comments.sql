@@ -70,7 +70,7 @@ COMMENT ON COLUMN dynpipe.quarantine."timestamp" IS 'timestamp of the record';
 COMMENT ON COLUMN dynpipe.quarantine.key IS 'key of the record';
 COMMENT ON COLUMN dynpipe.quarantine.value IS 'value of the record';
 COMMENT ON COLUMN dynpipe.quarantine.headers IS 'headers of the record';
-COMMENT ON COLUMN dynpipe.quarantine.stage IS 'what it did not pass: decode, cast, required, key, expect, write';
+COMMENT ON COLUMN dynpipe.quarantine.stage IS 'what it did not pass: decode, cast, required, key, expect, bronze, silver';
 COMMENT ON COLUMN dynpipe.quarantine.column_name IS 'column that it failed at, if it was one';
 COMMENT ON COLUMN dynpipe.quarantine.rule IS 'rule that it failed, if it was one';
 COMMENT ON COLUMN dynpipe.quarantine.sqlstate IS 'SQLSTATE of the reason';

@@ -31,6 +31,15 @@ is( $node->safe_psql(
 
 is( $node->safe_psql(
         'postgres', qq{
+    SELECT m.name || ', column ' || a.attname
+      FROM ($members) m JOIN pg_class c ON c.oid = m.objid
+           AND m.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'v')
+      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE col_description(c.oid, a.attnum) IS NULL ORDER BY 1}),
+    '', 'every column of tables and views is commented');
+
+is( $node->safe_psql(
+        'postgres', qq{
     SELECT m.name, a.privilege_type
       FROM ($members) m JOIN pg_class c ON c.oid = m.objid
            AND m.classid = 'pg_class'::regclass,
