@@ -22,9 +22,17 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+typedef void (*TableVisit) (int64 id, const char *layer, const DpTableName *name,
+							const char *pointer, DpDocument *doc);
+
 static void resolve_names(DpPipelineSpec *spec);
 static void resolve(DpTableName *name);
 static void check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc);
+static void each_table(const DpPipelineSpec *spec, int64 id, DpDocument *doc, TableVisit visit);
+static void check_writer(int64 id, const char *layer, const DpTableName *name,
+						 const char *pointer, DpDocument *doc);
+static void add_table(int64 id, const char *layer, const DpTableName *name,
+					  const char *pointer, DpDocument *doc);
 static void run_changes(List *changes, Oid owner, List **applied);
 static void save(const DpPipelineSpec *spec, const DpPipelineRow *row, Oid caller,
 				 const char *definition, bool changed, List **applied);
@@ -53,6 +61,7 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 	}
 	resolve_names(spec);
 	check_source(spec, owner, doc);
+	each_table(spec, row ? row->id : 0, doc, check_writer);
 	plan = dp_plan_build(spec, row ? row->id : 0, row ? row->version + 1 : 1, owner, false, doc,
 						 CurrentMemoryContext);
 	if (plan == NULL || list_length(doc->problems) > problems)
@@ -134,6 +143,40 @@ check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc)
 		ops->check(spec, server ? server->serverid : InvalidOid, owner, doc);
 }
 
+/* VISIT every table that the pipeline writes, with its place in the document. */
+static void
+each_table(const DpPipelineSpec *spec, int64 id, DpDocument *doc, TableVisit visit)
+{
+	ListCell   *lc;
+
+	if (spec->bronze)
+		visit(id, "bronze", &spec->bronze_table, psprintf("%s/bronze/table", spec->pointer), doc);
+	if (spec->silver)
+		visit(id, "silver", &spec->silver_table, psprintf("%s/silver/table", spec->pointer), doc);
+	foreach(lc, spec->gold)
+		visit(id, "gold", &((DpGoldSpec *) lfirst(lc))->table,
+			  psprintf("%s/gold/%d/table", spec->pointer, foreach_current_index(lc)), doc);
+}
+
+static void
+check_writer(int64 id, const char *layer, const DpTableName *name, const char *pointer,
+			 DpDocument *doc)
+{
+	if (dp_catalog_table_taken(id, name->schema, name->table))
+		dp_config_add_problem(doc, pointer,
+							  "Give each pipeline tables of its own; a gold query or a view can "
+							  "bring them together.",
+							  "table %s is written by another pipeline already",
+							  dp_sql("%T", name));
+}
+
+static void
+add_table(int64 id, const char *layer, const DpTableName *name, const char *pointer,
+		  DpDocument *doc)
+{
+	dp_catalog_add_table(id, layer, name->schema, name->table);
+}
+
 static void
 run_changes(List *changes, Oid owner, List **applied)
 {
@@ -178,6 +221,11 @@ save(const DpPipelineSpec *spec, const DpPipelineRow *row, Oid caller,
 								  GetUserNameFromId(caller, false)), NULL);
 	if (changed && ops->stream && spec->enabled)
 		dp_api_warn_not_preloaded();
+	if (changed)
+	{
+		dp_catalog_clear_tables(id);
+		each_table(spec, id, NULL, add_table);
+	}
 	add(applied, action, "pipeline", spec->name,
 		psprintf("version %d", row == NULL ? 1 : changed ? row->version + 1 : row->version));
 }

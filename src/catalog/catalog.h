@@ -67,6 +67,13 @@ extern void dp_catalog_update(int64 id, const char *definition, bool enabled,
 extern void dp_catalog_set_enabled(int64 id, bool enabled);
 extern void dp_catalog_delete(int64 id);
 
+/* Does a pipeline other than ID write this table? */
+extern bool dp_catalog_table_taken(int64 id, const char *schema, const char *table);
+/* Forget the tables of pipeline ID; then add those that it writes. */
+extern void dp_catalog_clear_tables(int64 id);
+extern void dp_catalog_add_table(int64 id, const char *layer, const char *schema,
+								 const char *table);
+
 extern List *dp_catalog_checkpoints(int64 id);	/* DpCheckpoint * */
 /* No-op when another reader of the pipeline added it first. */
 extern void dp_catalog_add_partition(int64 id, int32 partition, int64 offset);

@@ -29,6 +29,16 @@ CREATE TABLE dynpipe.pipeline_version (
 );
 COMMENT ON TABLE dynpipe.pipeline_version IS 'every version a pipeline ever had';
 
+-- Who writes which table: no two pipelines may write the same one.
+CREATE TABLE dynpipe.pipeline_table (
+	table_schema text NOT NULL,
+	table_name   text NOT NULL,
+	pipeline_id  bigint NOT NULL,
+	layer        text NOT NULL CHECK (layer IN ('bronze', 'silver', 'gold')),
+	PRIMARY KEY (table_schema, table_name)
+);
+COMMENT ON TABLE dynpipe.pipeline_table IS 'the tables that each pipeline writes';
+
 -- G1 and G2: position and conservation ledger, moved in the rows' transaction.
 CREATE TABLE dynpipe.checkpoint (
 	pipeline_id  bigint NOT NULL,
@@ -144,6 +154,7 @@ COMMENT ON SEQUENCE dynpipe.batch_id IS 'numbers batches, across pipelines';
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.pipeline', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.pipeline_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.pipeline_version', '');
+SELECT pg_catalog.pg_extension_config_dump('dynpipe.pipeline_table', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.checkpoint', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.adoption', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.gap', '');
