@@ -49,6 +49,8 @@ extern Query *dp_expr_query(const char *sql, const char *relname, TupleDesc desc
 extern Node *dp_expr_check(DpBuild *build, const char *place, const char *expr,
 						   TupleDesc desc, bool boolean);
 
+extern void dp_expr_check_all_syntax(DpBuild *build);
+
 /* plan_sql.c */
 extern void dp_plan_sql(DpPlan *plan);
 extern char *dp_plan_names(const DpPlan *plan, const char *prefix);

@@ -89,7 +89,10 @@ build_all(DpBuild *build)
 		return;
 	build_fields(build);
 	if (build->nproblems)
+	{
+		dp_expr_check_all_syntax(build);
 		return;
+	}
 	plan->batch_desc = dp_rowtype_batch(plan);
 	build_silver(build);
 	build_derived(build);

@@ -26,6 +26,7 @@ typedef struct Analysis
 	Query	   *query;
 } Analysis;
 
+static bool check_syntax(DpBuild *build, const char *place, const char *expr);
 static void analyse(void *arg);
 static const char *not_per_row(Query *query);
 
@@ -65,17 +66,11 @@ dp_expr_check(DpBuild *build, const char *place, const char *expr, TupleDesc des
 	ErrorData  *error;
 	Query	   *query;
 	Node	   *node;
-	int			position;
-	const char *message = dp_sql_check_expr(expr, &position);
+	const char *message;
 	const char *hint = NULL;
 
-	if (message)
-	{
-		dp_build_problem(build, place, position > 0 ?
-						 psprintf("See character %d of the expression.", position) : NULL,
-						 "%s", message);
+	if (!check_syntax(build, place, expr))
 		return NULL;
-	}
 	query = dp_expr_query(dp_sql("SELECT %E FROM dynpipe_batch", expr), DP_REL_BATCH, desc, &error);
 	if (!query)
 	{
@@ -93,6 +88,42 @@ dp_expr_check(DpBuild *build, const char *place, const char *expr, TupleDesc des
 		return node;
 	dp_build_problem(build, place, hint, "%s", message);
 	return NULL;
+}
+
+static bool
+check_syntax(DpBuild *build, const char *place, const char *expr)
+{
+	int			position;
+	char	   *message = dp_sql_check_expr(expr, &position);
+
+	if (message == NULL)
+		return true;
+	dp_build_problem(build, place, position > 0 ?
+					 psprintf("See character %d of the expression.", position) : NULL,
+					 "%s", message);
+	return false;
+}
+
+/* What can be said of the user's expressions while the types of columns are not known. */
+void
+dp_expr_check_all_syntax(DpBuild *build)
+{
+	const DpPipelineSpec *spec = build->plan->spec;
+	ListCell   *lc;
+
+	foreach(lc, spec->derive)
+	{
+		DpDeriveSpec *derive = lfirst(lc);
+
+		check_syntax(build, psprintf("/silver/derive/%s", derive->name), derive->expr);
+	}
+	if (spec->where)
+		check_syntax(build, "/silver/where", spec->where);
+	if (spec->delete_when)
+		check_syntax(build, "/silver/delete_when", spec->delete_when);
+	foreach(lc, spec->expect)
+		check_syntax(build, psprintf("/silver/expect/%d/check", foreach_current_index(lc)),
+					 ((DpExpectSpec *) lfirst(lc))->check);
 }
 
 static const char *
