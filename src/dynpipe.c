@@ -23,6 +23,7 @@ int			dp_max_shards = 1024;
 int			dp_worker_memory = 256 * 1024;
 int			dp_retry_initial = 1000;
 int			dp_retry_max = 60000;
+int			dp_batch_timeout = 5 * 60 * 1000;
 int			dp_check_interval = 10000;
 bool		dp_preloaded = false;
 
@@ -84,6 +85,11 @@ define_behaviour(void)
 							"Longest wait between two tries of a pipeline that fails.",
 							NULL,
 							&dp_retry_max, 60 * 1000, 10, 24 * 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("dynpipe.batch_timeout",
+							"Longest time that a worker spends on one batch before it gives it up.",
+							"Keeps a pipeline whose SQL hangs from holding up others; 0 means no limit.",
+							&dp_batch_timeout, 5 * 60 * 1000, 0, 24 * 3600 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("dynpipe.check_interval",
 							"How often a supervisor looks for changes that nobody told it of.",

@@ -22,6 +22,7 @@ extern int	dp_max_shards;			/* slots in shared memory */
 extern int	dp_worker_memory;		/* kB, per worker */
 extern int	dp_retry_initial;		/* ms, first wait after a failure */
 extern int	dp_retry_max;			/* ms, longest wait after failures */
+extern int	dp_batch_timeout;		/* ms, longest transaction of a worker; 0: no limit */
 extern int	dp_check_interval;		/* ms, how often a supervisor looks without being told */
 extern bool dp_preloaded;			/* loaded by shared_preload_libraries? */
 

@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #define RECORD_SQL \
@@ -93,6 +94,8 @@ dp_failure_clean_up(void)
 {
 	FlushErrorState();
 	HOLD_INTERRUPTS();
+	disable_all_timeouts(false);
+	QueryCancelPending = false;
 	AbortOutOfAnyTransaction();
 	/* Outside a transaction nobody else gives these back. */
 	LWLockReleaseAll();

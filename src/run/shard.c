@@ -21,6 +21,7 @@
 #include "run/shard.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #define LATENCIES 1024
@@ -38,6 +39,7 @@ struct DpShard
 };
 
 static bool enter(DpShard *shard, DpShardStep *step);
+static void leave(void);
 static DpShardStep load(DpShard *shard);
 static DpShardStep begin_reading(DpShard *shard);
 static DpShardStep write_batch(DpShard *shard);
@@ -131,6 +133,8 @@ enter(DpShard *shard, DpShardStep *step)
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	if (dp_batch_timeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, dp_batch_timeout);
 	if (!dp_catalog_lock(shard->feed->pipeline_id, ShareLock, true))
 		*step = DP_STEP_BUSY;
 	else
@@ -143,14 +147,15 @@ enter(DpShard *shard, DpShardStep *step)
 		}
 		*step = DP_STEP_GONE;
 	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	leave();
 	return false;
 }
 
+/* End the transaction that enter started. */
 static void
 leave(void)
 {
+	disable_timeout(STATEMENT_TIMEOUT, false);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 }

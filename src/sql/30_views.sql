@@ -131,6 +131,7 @@ SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS s
 		WHEN k.shard_state IS NULL THEN 'If this lasts longer than some seconds, increase max_worker_processes or dynpipe.max_shards; the server log says which.'
 		WHEN k.shown_state = 'waiting for a worker slot' THEN 'Increase dynpipe.max_workers or max_worker_processes; the server log says which.'
 		WHEN k.shown_state = 'failed' THEN coalesce(k.error_hint, 'Repair what the last error names; it is tried again when that changes.')
+		WHEN k.shown_state = 'retrying' AND k.error_state = '57014' THEN 'A batch took longer than dynpipe.batch_timeout: make its SQL cheaper or increase the setting.'
 		WHEN k.shown_state = 'retrying' THEN coalesce(k.error_hint, 'Nothing, if the cause is temporary: it is tried again by itself.')
 	END AS advice,
 	CASE WHEN k.lag_known THEN k.lag END AS lag,
