@@ -21,15 +21,16 @@ pipelines:
     silver: {where: "pg_catalog.pg_sleep(3600) IS NOT NULL"}
 YAML
 
-$broker->produce('slow', qq(0\t\t{"id": 1}\n));
+$broker->produce('slow', lines => [qq(0\t\t{"id": 1})]);
 ok(DynpipeTest->wait_until($node, 'postgres',
         "SELECT last_error_sqlstate FROM dynpipe.status WHERE pipeline = 'slow'", '57014'),
     'a batch that takes too long is given up');
-is($node->safe_psql('postgres', "SELECT advice FROM dynpipe.status WHERE pipeline = 'slow'"),
-    'A batch took longer than dynpipe.batch_timeout: make its SQL cheaper or increase the setting.',
+ok(DynpipeTest->wait_until($node, 'postgres',
+        "SELECT advice FROM dynpipe.status WHERE pipeline = 'slow'",
+        'A batch took longer than dynpipe.batch_timeout: make its SQL cheaper or increase the setting.'),
     'and its status says what to do');
 
-$broker->produce('good', join '', map { qq(0\t\t{"id": $_}\n) } 1 .. 100);
+$broker->produce('good', lines => [map { qq(0\t\t{"id": $_}) } 1 .. 100]);
 ok(DynpipeTest->wait_consumed($node, 'postgres', 'good', 100), 'its neighbour goes on');
 
 DynpipeTest->apply($node, 'postgres',
