@@ -19,6 +19,11 @@ COMMENT ON COLUMN dynpipe.pipeline_version.definition IS 'the pipeline as canoni
 COMMENT ON COLUMN dynpipe.pipeline_version.applied_by IS 'session user who applied it';
 COMMENT ON COLUMN dynpipe.pipeline_version.applied_at IS 'when';
 
+COMMENT ON COLUMN dynpipe.pipeline_table.table_schema IS 'schema of the table';
+COMMENT ON COLUMN dynpipe.pipeline_table.table_name IS 'name of the table';
+COMMENT ON COLUMN dynpipe.pipeline_table.pipeline_id IS 'the only pipeline that may write it';
+COMMENT ON COLUMN dynpipe.pipeline_table.layer IS 'bronze, silver or gold';
+
 COMMENT ON COLUMN dynpipe.checkpoint.pipeline_id IS 'the pipeline';
 COMMENT ON COLUMN dynpipe.checkpoint.partition IS 'number of the partition';
 COMMENT ON COLUMN dynpipe.checkpoint.next_offset IS 'offset that is read next; moves by compare-and-swap only';
