@@ -370,6 +370,7 @@ append_relation(DpBatch *batch, DpAppend *append)
 static void
 startup(DestReceiver *self, int operation, TupleDesc desc)
 {
+	dp_exec_check_result(((VerdictReceiver *) self)->batch->plan->rows_desc, desc);
 }
 
 static void

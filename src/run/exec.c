@@ -16,7 +16,9 @@
 
 #include "access/table.h"
 #include "miscadmin.h"
+#include "parser/parse_coerce.h"
 #include "run/exec.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 
@@ -59,6 +61,7 @@ static SPIPlanPtr prepare(DpExec *exec, const char *sql);
 static Prepared *find_prepared(DpExec *exec, const char *sql);
 static bool into_receive(TupleTableSlot *slot, DestReceiver *self);
 static void into_startup(DestReceiver *self, int operation, TupleDesc desc);
+static bool fits(Form_pg_attribute from, Form_pg_attribute to);
 static void into_nothing(DestReceiver *self);
 
 DpExec *
@@ -284,6 +287,41 @@ into_receive(TupleTableSlot *slot, DestReceiver *self)
 static void
 into_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
+	dp_exec_check_result(((IntoReceiver *) self)->target, desc);
+}
+
+/*
+ * The types of a statement's result were those of TARGET when the plan was
+ * made; a table altered or a function made anew since then changes them, and
+ * their values would be taken for what they are not.
+ */
+void
+dp_exec_check_result(TupleDesc target, TupleDesc result)
+{
+	int			from = 0;
+
+	for (int i = 0; i < target->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(target, i);
+
+		if (att->attisdropped)
+			continue;
+		if (from == result->natts || !fits(TupleDescAttr(result, from++), att))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of the silver table now gets another type",
+							NameStr(att->attname)),
+					 errdetail("A table or function that the pipeline uses was changed."),
+					 errhint("The pipeline is planned anew and tried again.")));
+	}
+}
+
+static bool
+fits(Form_pg_attribute from, Form_pg_attribute to)
+{
+	return from->attlen == to->attlen && from->attbyval == to->attbyval &&
+		from->attalign == to->attalign &&
+		IsBinaryCoercible(from->atttypid, getBaseType(to->atttypid));
 }
 
 static void

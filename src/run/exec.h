@@ -58,4 +58,7 @@ extern uint64 dp_exec_run(DpExec *exec, const char *sql, DestReceiver *dest);
 extern uint64 dp_exec_run_into(DpExec *exec, const char *sql, DpRelation which,
 							   uint64 *flagged);
 
+/* For rStartup of other receivers: raises unless RESULT begins with TARGET's columns. */
+extern void dp_exec_check_result(TupleDesc target, TupleDesc result);
+
 #endif							/* DP_EXEC_H */
