@@ -58,13 +58,21 @@ sub apply {
     return $node->safe_psql($db, "$role SELECT * FROM dynpipe.apply(\$doc\$$document\$doc\$)");
 }
 
+# psql to a server that may be away, or go away before it has heard the query:
+# exit code (undef when there is none), output, errors.
+sub try_psql {
+    my ($class, $node, $db, $query) = @_;
+    my @result = eval { $node->psql($db, $query, timeout => 30, on_error_die => 0) };
+    return @result ? @result : (undef, '', $@);
+}
+
 # Wait until $query gives $expected, also across a crash and restart.
 sub wait_until {
     my ($class, $node, $db, $query, $expected, $seconds) = @_;
     my $end = time + ($seconds || 60);
     my $last = '';
     while (time < $end) {
-        my ($code, $out, $err) = $node->psql($db, $query, timeout => 30, on_error_die => 0);
+        my ($code, $out, $err) = $class->try_psql($node, $db, $query);
         return 1 if defined $code && $code == 0 && $out eq ($expected // 't');
         $last = $out . ($err // '');
         sleep 0.1;
@@ -102,9 +110,8 @@ sub open_session {
 # Processes of dynpipe whose backend type or name matches, e.g. 'worker'.
 sub pids {
     my ($class, $node, $kind) = @_;
-    my ($code, $out) = $node->psql('postgres', qq{
-        SELECT pid FROM pg_stat_activity WHERE backend_type ~ 'dynpipe' AND backend_type ~ '$kind'},
-        timeout => 30, on_error_die => 0);
+    my ($code, $out) = $class->try_psql($node, 'postgres', qq{
+        SELECT pid FROM pg_stat_activity WHERE backend_type ~ 'dynpipe' AND backend_type ~ '$kind'});
     return defined $code && $code == 0 ? split /\n/, $out : ();
 }
 
@@ -124,7 +131,7 @@ sub watch {
     if ($pid == 0) {
         my $parent = getppid;
         while (getppid == $parent) {
-            my ($code, $out) = eval { $node->psql($db, $query, timeout => 30, on_error_die => 0) };
+            my ($code, $out) = $class->try_psql($node, $db, $query);
             if (defined $code && $code == 0 && $out ne '') {
                 open my $log, '>>', $file;
                 print $log "$out\n";

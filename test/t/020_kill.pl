@@ -47,9 +47,8 @@ sub kill_postmaster {
 
 sub kill_process {
     my ($node, $where) = @_;
-    my ($code, $pid) = $node->psql('postgres',
-        "SELECT pid FROM pg_stat_activity WHERE $where ORDER BY random() LIMIT 1",
-        timeout => 30, on_error_die => 0);
+    my ($code, $pid) = DynpipeTest->try_psql($node, 'postgres',
+        "SELECT pid FROM pg_stat_activity WHERE $where ORDER BY random() LIMIT 1");
     kill 'KILL', $pid if $pid;
 }
 
@@ -67,10 +66,7 @@ sub start_rival {
     my $pid = fork // die "fork: $!";
     return $pid if $pid;
     while (1) {
-        eval {
-            $node->psql('postgres', q{SELECT count(*) FROM dynpipe.run('sales')},
-                timeout => 30, on_error_die => 0);
-        };
+        DynpipeTest->try_psql($node, 'postgres', q{SELECT count(*) FROM dynpipe.run('sales')});
         sleep 0.2 + rand 0.3;
     }
 }
@@ -81,7 +77,7 @@ sub kill_many {
     my %done;
     for my $n (1 .. $times) {
         my $death = $deck[ rand @deck ];
-        my (undef, $before) = $node->psql('postgres', $consumed, timeout => 30, on_error_die => 0);
+        my (undef, $before) = DynpipeTest->try_psql($node, 'postgres', $consumed);
         $deaths{$death}->($node);
         $done{$death}++;
         my $moving = DynpipeTest->wait_until($node, 'postgres',

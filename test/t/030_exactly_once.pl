@@ -56,7 +56,7 @@ sub consumed {
 # A number, undef while the server is away.
 sub ask {
     my ($node, $query) = @_;
-    my ($code, $out) = $node->psql('postgres', $query, timeout => 30, on_error_die => 0);
+    my ($code, $out) = DynpipeTest->try_psql($node, 'postgres', $query);
     return defined $code && $code == 0 ? $out : undef;
 }
 
