@@ -86,3 +86,15 @@ SELECT pointer, message FROM dynpipe.validate(
 SELECT pointer, message FROM dynpipe.validate(
 	'{"pipelines": [{"name": "p", "source": "kafka://s/t", "schema": [' ||
 	(SELECT string_agg(format('"c%s"', i), ',') FROM generate_series(1, 1501) i) || ']}]}');
+
+-- dynpipe.apply refuses each of them too, dry or not, and nothing is changed.
+CREATE FUNCTION pg_temp.refused(document text, dry_run boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM dynpipe.apply(document, dry_run);
+	RETURN false;
+EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN
+	RETURN true;
+END $$;
+SELECT 'not refused by apply: ' || id || ' ' || text FROM document
+ WHERE NOT pg_temp.refused(text, true) OR NOT pg_temp.refused(text, false);
+SELECT count(*) || ' pipelines' FROM dynpipe.status;

@@ -47,11 +47,25 @@ SELECT * FROM dynpipe.apply('{"pipelines": [{"name": "other", "enabled": false, 
 SELECT * FROM dynpipe.apply('{"pipelines": [{"name": "a", "source": "kafka://nowhere/sales", "schema": [{"name": "id", "type": "bigit"}], "silver": {"where": "nosuch > 1", "derive": {"d": "1, 2"}, "expect": [{"name": "x", "check": "id +"}]}}, {"name": "b", "source": "kafka://pipeline_test/sales", "shema": []}]}');
 SELECT count(*) FROM dynpipe.status;
 
+-- A dry run that fails leaves the session as it was.
+SELECT * FROM dynpipe.apply('pipelines: [{name: x}]', dry_run => true);
+SELECT 'still here' AS session;
+
+-- Destinations: a table is silver's name, a URL is not written to.
+SELECT action, object, name FROM dynpipe.apply('{"pipelines": [{"name": "d", "source": "kafka://pipeline_test/sales", "schema": ["id"], "bronze": false, "destination": "silver.elsewhere"}]}', dry_run => true);
+SELECT * FROM dynpipe.apply('{"pipelines": [{"name": "d", "source": "kafka://pipeline_test/sales", "schema": ["id"], "destination": "kafka://pipeline_test/out"}]}');
+
 SELECT dynpipe.start('Shop Sales');
 SELECT enabled FROM dynpipe.status;
 SELECT dynpipe.stop('Shop Sales');
 SELECT enabled, state FROM dynpipe.status;
 SELECT kind, severity, message ~ 'by' AS says_who FROM dynpipe.event_log ORDER BY at, id;
+
+-- What was stopped by hand stays stopped when the document changes.
+SELECT action, object, name FROM dynpipe.apply((dynpipe.export('Shop Sales') #- '{pipelines,0,enabled}')::text);
+SELECT dynpipe.stop('Shop Sales');
+SELECT action, object, name FROM dynpipe.apply(jsonb_set(dynpipe.export('Shop Sales'), '{pipelines,0,description}', '"sold"')::text);
+SELECT enabled FROM dynpipe.status;
 
 -- Functions say what they refuse.
 SELECT dynpipe.start('nosuch');

@@ -28,14 +28,17 @@ typedef void (*TableVisit) (int64 id, const char *layer, const DpTableName *name
 static void resolve_names(DpPipelineSpec *spec);
 static void resolve(DpTableName *name);
 static void check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc);
+static void check_destination(const DpPipelineSpec *spec, DpDocument *doc);
+static void check_same_stream(const DpPipelineSpec *spec, const DpPipelineSpec *before,
+							  const DpPipelineRow *row, DpDocument *doc);
 static void each_table(const DpPipelineSpec *spec, int64 id, DpDocument *doc, TableVisit visit);
 static void check_writer(int64 id, const char *layer, const DpTableName *name,
 						 const char *pointer, DpDocument *doc);
 static void add_table(int64 id, const char *layer, const DpTableName *name,
 					  const char *pointer, DpDocument *doc);
 static void run_changes(List *changes, Oid owner, List **applied);
-static void save(const DpPipelineSpec *spec, const DpPipelineRow *row, Oid caller,
-				 const char *definition, bool changed, List **applied);
+static void save(const DpPipelineSpec *spec, const DpPipelineRow *row,
+				 const DpPipelineSpec *before, Oid caller, const char *definition, bool changed, List **applied);
 static void add(List **applied, const char *action, const char *object,
 				const char *name, const char *detail);
 static void drop_table(const DpTableName *name, Oid owner, List **applied);
@@ -45,6 +48,7 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 {
 	DpPipelineRow *row = dp_catalog_find(spec->name, true);
 	Oid			owner = row ? row->owner : caller;
+	DpPipelineSpec *before = NULL;
 	DpPlan	   *old = NULL;
 	DpPlan	   *plan;
 	List	   *changes;
@@ -56,11 +60,15 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 		dp_catalog_check_owner(row, caller);
 		dp_catalog_lock(row->id, ExclusiveLock, false);
 		row = dp_catalog_find(spec->name, false);
-		old = dp_plan_build(dp_spec_from_json(row->definition), row->id, row->version, owner,
-							true, palloc0(sizeof(DpDocument)), CurrentMemoryContext);
+		before = dp_spec_from_json(row->definition);
+		old = dp_plan_build(before, row->id, row->version, owner, true,
+							 palloc0(sizeof(DpDocument)), CurrentMemoryContext);
 	}
 	resolve_names(spec);
 	check_source(spec, owner, doc);
+	check_destination(spec, doc);
+	if (before != NULL)
+		check_same_stream(spec, before, row, doc);
 	each_table(spec, row ? row->id : 0, doc, check_writer);
 	plan = dp_plan_build(spec, row ? row->id : 0, row ? row->version + 1 : 1, owner, false, doc,
 						 CurrentMemoryContext);
@@ -71,7 +79,7 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 		return;
 
 	definition = dp_spec_to_json(spec);
-	save(spec, row, caller, definition,
+	save(spec, row, before, caller, definition,
 		 row == NULL || strcmp(row->definition, definition) != 0, applied);
 	run_changes(changes, owner, applied);
 }
@@ -143,6 +151,30 @@ check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc)
 		ops->check(spec, server ? server->serverid : InvalidOid, owner, doc);
 }
 
+/* A URL to write to is understood, but this version writes tables only. */
+static void
+check_destination(const DpPipelineSpec *spec, DpDocument *doc)
+{
+	if (spec->destination != NULL && strstr(spec->destination, "://") != NULL)
+		dp_config_add_problem(doc, psprintf("%s/destination", spec->pointer),
+							  "Leave destination out, or give the name of the silver table.",
+							  "this version does not write to a URL");
+}
+
+/* Positions belong to one topic: another one would be read from the middle. */
+static void
+check_same_stream(const DpPipelineSpec *spec, const DpPipelineSpec *before,
+				  const DpPipelineRow *row, DpDocument *doc)
+{
+	if (strcmp(spec->path, before->path) != 0 && dp_catalog_checkpoints(row->id) != NIL)
+		dp_config_add_problem(doc, psprintf("%s/source", spec->pointer),
+							  psprintf("Give the new source a pipeline of its own, or "
+									   "SELECT dynpipe.drop('%s') first; its tables stay.",
+									   spec->name),
+							  "pipeline \"%s\" has read \"%s\" and cannot go on in \"%s\"",
+							  spec->name, before->path, spec->path);
+}
+
 /* VISIT every table that the pipeline writes, with its place in the document. */
 static void
 each_table(const DpPipelineSpec *spec, int64 id, DpDocument *doc, TableVisit visit)
@@ -199,11 +231,14 @@ run_changes(List *changes, Oid owner, List **applied)
 
 /* Insert or update the catalog row and log it. */
 static void
-save(const DpPipelineSpec *spec, const DpPipelineRow *row, Oid caller,
-	 const char *definition, bool changed, List **applied)
+save(const DpPipelineSpec *spec, const DpPipelineRow *row, const DpPipelineSpec *before,
+	 Oid caller, const char *definition, bool changed, List **applied)
 {
 	const DpSourceOps *ops = dp_source_find(spec->scheme);
 	const char *action = row == NULL ? "create" : changed ? "alter" : "unchanged";
+	/* stopped by hand stays stopped, unless the document now says otherwise */
+	bool		enabled = before != NULL && before->enabled == spec->enabled ?
+		row->enabled : spec->enabled;
 	int64		id;
 
 	if (row == NULL)
@@ -213,7 +248,7 @@ save(const DpPipelineSpec *spec, const DpPipelineRow *row, Oid caller,
 	{
 		id = row->id;
 		if (changed)
-			dp_catalog_update(id, definition, spec->enabled, spec->workers, ops->stream);
+			dp_catalog_update(id, definition, enabled, spec->workers, ops->stream);
 	}
 	if (changed)
 		dp_catalog_event(id, spec->name, "applied", "info",

@@ -29,6 +29,7 @@ PG_FUNCTION_INFO_V1(dynpipe_apply_file);
 
 static void apply_text(FunctionCallInfo fcinfo, const char *text, bool dry_run);
 static List *apply_document(DpDocument *doc);
+static bool is_refused(const DpDocument *doc, const DpPipelineSpec *spec);
 static List *apply_dry(DpDocument *doc);
 static void prune(DpDocument *doc, Oid caller, List **applied);
 static char *read_document(const char *path);
@@ -78,11 +79,32 @@ apply_document(DpDocument *doc)
 	ListCell   *lc;
 
 	foreach(lc, doc->pipelines)
-		dp_apply_pipeline(lfirst(lc), caller, doc, &applied);
+		if (!is_refused(doc, lfirst(lc)))
+			dp_apply_pipeline(lfirst(lc), caller, doc, &applied);
 	if (doc->prune && doc->problems == NIL)
 		prune(doc, caller, &applied);
 	dp_config_raise(doc);
 	return applied;
+}
+
+/* A pipeline that the checker found wrong may lack anything: nothing looks at it further. */
+static bool
+is_refused(const DpDocument *doc, const DpPipelineSpec *spec)
+{
+	size_t		len = spec->pointer != NULL ? strlen(spec->pointer) : 0;
+	ListCell   *lc;
+
+	if (len == 0 || spec->name == NULL)
+		return true;
+	foreach(lc, doc->problems)
+	{
+		const char *pointer = ((const DpProblem *) lfirst(lc))->pointer;
+
+		if (strncmp(pointer, spec->pointer, len) == 0 &&
+			(pointer[len] == '\0' || pointer[len] == '/'))
+			return true;
+	}
+	return false;
 }
 
 static List *
@@ -90,14 +112,28 @@ apply_dry(DpDocument *doc)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	List	   *applied;
+	List	   *volatile applied = NIL;
+	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(cxt);
-	applied = apply_document(doc);
+	PG_TRY();
+	{
+		applied = apply_document(doc);
+	}
+	PG_CATCH();
+	{
+		/* The session must not stay inside our subtransaction. */
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(cxt);
 	CurrentResourceOwner = owner;
+	if (error != NULL)
+		ReThrowError(error);
 	return applied;
 }
 

@@ -9,6 +9,7 @@
 
 static void pipeline_init(void *target);
 static void pipeline_finish(DpCheck *chk, const json_t *object, void *target);
+static void destination_table(DpPipelineSpec *spec);
 static void default_table(DpTableName *table, char *schema, char *slug);
 
 static const char *const on_gap_names[] = {"stop", "skip", NULL};
@@ -93,6 +94,7 @@ pipeline_finish(DpCheck *chk, const json_t *object, void *target)
 	if (spec->columns == NIL && json_object_get(object, "silver") == NULL &&
 		json_array_size(json_object_get(object, "schema")) == 0)
 		spec->silver = false;
+	destination_table(spec);
 	if (spec->bronze)
 		default_table(&spec->bronze_table, "bronze", spec->slug);
 	if (spec->silver)
@@ -105,6 +107,19 @@ pipeline_finish(DpCheck *chk, const json_t *object, void *target)
 	if (!spec->bronze && !spec->silver)
 		dp_check_problem(chk, "Keep bronze, or give a schema and keep silver.",
 						 "pipeline keeps nothing: neither bronze nor silver");
+}
+
+/* A table as destination is where the processed rows go: silver, unless that is named. */
+static void
+destination_table(DpPipelineSpec *spec)
+{
+	DpTableName table;
+	const char *hint;
+
+	if (spec->silver && spec->silver_table.table == NULL && spec->destination != NULL &&
+		strstr(spec->destination, "://") == NULL &&
+		dp_name_table_parse(spec->destination, &table, &hint) == NULL)
+		spec->silver_table = table;
 }
 
 static void

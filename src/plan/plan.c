@@ -35,6 +35,7 @@ typedef struct TypeLookup
 	Datum		datum;
 } TypeLookup;
 
+static void raise_broken(const DpPipelineSpec *spec, const DpDocument *doc);
 static void build_all(DpBuild *build);
 static void build_fields(DpBuild *build);
 static void build_field(DpBuild *build, int index, const DpColumnSpec *column);
@@ -75,8 +76,23 @@ dp_plan_build(const DpPipelineSpec *spec, int64 pipeline_id, int32 version, Oid 
 		return plan;
 	MemoryContextDelete(cxt);
 	if (!doc)
-		dp_config_raise(&own_doc);
+		raise_broken(spec, &own_doc);
 	return NULL;
+}
+
+/* A pipeline that was applied does not fit the database any more. */
+static void
+raise_broken(const DpPipelineSpec *spec, const DpDocument *doc)
+{
+	const DpProblem *first = linitial(doc->problems);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("pipeline \"%s\" no longer fits its tables: %s", spec->name, first->message),
+			 errdetail("Found at %s of its document, with %d other problems.",
+					   first->pointer, list_length(doc->problems) - 1),
+			 errhint("%s", first->hint ? first->hint :
+					 "Repair the table, or apply a document that fits it.")));
 }
 
 /* A stage that relies on the types found by another is left out when that found problems. */
