@@ -51,7 +51,8 @@ SELECT dynpipe.start('Shop Sales');
 SELECT enabled FROM dynpipe.status;
 SELECT dynpipe.stop('Shop Sales');
 SELECT enabled, state FROM dynpipe.status;
-SELECT kind, severity, message ~ 'by' AS says_who FROM dynpipe.event_log ORDER BY at, id;
+SELECT kind, severity, message ~ 'by' AS says_who FROM dynpipe.event_log
+ WHERE pipeline = 'Shop Sales' ORDER BY at, id;
 
 -- Functions say what they refuse.
 SELECT dynpipe.start('nosuch');
