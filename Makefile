@@ -41,7 +41,8 @@ DATA        = src/config/dynpipe.schema.json
 EXTRA_CLEAN = dynpipe--*.sql $(OBJS:.o=.d)
 
 REGRESS      = $(patsubst sql/%.sql,%,$(call in_tree,sql/*.sql))
-REGRESS_OPTS = --inputdir=$(SRCTOP) --load-extension=dynpipe
+# A database of its own kind, whatever the server's default is.
+REGRESS_OPTS = --inputdir=$(SRCTOP) --load-extension=dynpipe --encoding=UTF8 --no-locale
 
 LIBS_PC     = rdkafka jansson yaml-0.1 yyjson
 WERROR      = -Werror

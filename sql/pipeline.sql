@@ -59,7 +59,8 @@ SELECT dynpipe.start('Shop Sales');
 SELECT enabled FROM dynpipe.status;
 SELECT dynpipe.stop('Shop Sales');
 SELECT enabled, state FROM dynpipe.status;
-SELECT kind, severity, message ~ 'by' AS says_who FROM dynpipe.event_log ORDER BY at, id;
+SELECT kind, severity, message ~ 'by' AS says_who FROM dynpipe.event_log
+ WHERE pipeline = 'Shop Sales' ORDER BY at, id;
 
 -- What was stopped by hand stays stopped when the document changes.
 SELECT action, object, name FROM dynpipe.apply((dynpipe.export('Shop Sales') #- '{pipelines,0,enabled}')::text);
