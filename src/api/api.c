@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "api/api.h"
 #include "miscadmin.h"
+#include "run/batch.h"
 #include "utils/builtins.h"
 
 char *
@@ -28,6 +29,34 @@ dp_api_pipeline_arg(FunctionCallInfo fcinfo, int n)
 	row = dp_catalog_find(name, false);
 	dp_catalog_check_owner(row, GetUserId());
 	return row;
+}
+
+DpPipelineRow *
+dp_api_lock(const DpPipelineRow *row)
+{
+	DpPipelineRow *locked;
+
+	dp_api_check_outside();
+	dp_catalog_lock(row->id, ExclusiveLock, false);
+	locked = dp_catalog_get(row->id);
+	if (locked == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("pipeline \"%s\" was dropped meanwhile", row->name)));
+	dp_catalog_check_owner(locked, GetUserId());
+	return locked;
+}
+
+/* A batch that ran, changed or dropped pipelines would do so from within itself, for ever. */
+void
+dp_api_check_outside(void)
+{
+	if (dp_batch_is_running())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pipelines cannot be run or changed from within a batch"),
+				 errhint("Take the call out of the expression, trigger or function that the "
+						 "pipeline executes.")));
 }
 
 void

@@ -16,6 +16,15 @@ extern char *dp_api_text_arg(FunctionCallInfo fcinfo, int n);
 /* The pipeline named by argument N; raises unless the caller has its owner's rights. */
 extern DpPipelineRow *dp_api_pipeline_arg(FunctionCallInfo fcinfo, int n);
 
+/*
+ * The same pipeline, locked against batches and changes until the transaction
+ * ends, as it is then; raises when it was dropped meanwhile.
+ */
+extern DpPipelineRow *dp_api_lock(const DpPipelineRow *row);
+
+/* Raise when called by an expression or a trigger that a batch is executing. */
+extern void dp_api_check_outside(void);
+
 /* Add a row of text to the function's result; NULL entries are NULL. */
 extern void dp_api_put_row(FunctionCallInfo fcinfo, const char *const *columns, int n);
 

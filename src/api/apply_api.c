@@ -51,10 +51,12 @@ dynpipe_apply_file(PG_FUNCTION_ARGS)
 static void
 apply_text(FunctionCallInfo fcinfo, const char *text, bool dry_run)
 {
-	DpDocument *doc = dp_config_parse(text);
+	DpDocument *doc;
 	List	   *applied;
 	ListCell   *lc;
 
+	dp_api_check_outside();
+	doc = dp_config_parse(text);
 	InitMaterializedSRF(fcinfo, 0);
 	if (doc->problems != NIL && doc->pipelines == NIL)
 		dp_config_raise(doc);

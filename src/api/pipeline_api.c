@@ -53,7 +53,7 @@ dynpipe_drop(PG_FUNCTION_ARGS)
 	DpPipelineRow *row = dp_api_pipeline_arg(fcinfo, 0);
 	List	   *applied = NIL;
 
-	dp_apply_drop(row, PG_GETARG_BOOL(1), &applied);
+	dp_apply_drop(dp_api_lock(row), PG_GETARG_BOOL(1), &applied);
 	dp_run_wake_at_commit();
 	PG_RETURN_VOID();
 }
@@ -137,7 +137,7 @@ dynpipe_seek(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("next_offset must not be negative")));
-	dp_catalog_lock(row->id, ExclusiveLock, false);
+	row = dp_api_lock(row);
 	dp_statement_begin(&scope);
 	moved = dp_statement_run(&st, args, NULL);
 	dp_statement_end(&scope);
@@ -162,7 +162,7 @@ dynpipe_refresh(PG_FUNCTION_ARGS)
 	DpPipelineRow *row = dp_api_pipeline_arg(fcinfo, 0);
 	DpPlan	   *plan;
 
-	dp_catalog_lock(row->id, ExclusiveLock, false);
+	row = dp_api_lock(row);
 	plan = dp_api_plan(row);
 	for (int g = 0; g < plan->ngold; g++)
 		dp_gold_refresh(plan, g);
@@ -177,7 +177,7 @@ set_enabled(FunctionCallInfo fcinfo, bool enabled)
 {
 	DpPipelineRow *row = dp_api_pipeline_arg(fcinfo, 0);
 
-	dp_catalog_lock(row->id, ExclusiveLock, false);
+	row = dp_api_lock(row);
 	dp_catalog_set_enabled(row->id, enabled);
 	dp_catalog_event(row->id, row->name, enabled ? "started" : "stopped", "info",
 					 psprintf("by %s", GetUserNameFromId(GetUserId(), false)), NULL);

@@ -38,8 +38,7 @@ dynpipe_run(PG_FUNCTION_ARGS)
 	DpFeed	   *feed;
 
 	InitMaterializedSRF(fcinfo, 0);
-	dp_catalog_lock(row->id, ExclusiveLock, false);
-	row = dp_catalog_get(row->id);
+	row = dp_api_lock(row);
 	feed = dp_feed_create(row->id, 0, 1, (Size) dp_worker_memory * 1024 / 4, -1,
 						  CurrentMemoryContext);
 	dp_feed_load(feed, row);

@@ -21,6 +21,9 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+static bool running = false;
+
+static void run_stages(DpBatch *batch);
 static void write_tables(DpBatch *batch, int lo, int hi);
 static void isolate(DpBatch *batch, DpStage stage, const char *name, int lo, int hi);
 static ErrorData *attempt(DpBatch *batch, DpStage stage, int lo, int hi);
@@ -43,27 +46,33 @@ dp_batch_run(DpBatch *batch, int64 (*position) (int32, void *), void *arg)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
 	DpErrCtx	ctx;
-	ErrorData  *error;
-	int			n = batch->records.n;
 
 	dp_errctx_push_batch(&ctx, batch->plan->spec->name, &batch->records);
 	allocate(batch);
 	dp_table_check_at_once();
 	batch->id = dp_catalog_next_batch();
-	dp_batch_decode(batch);
-
-	error = attempt(batch, write_tables, 0, n);
-	if (error != NULL)
+	running = true;
+	PG_TRY();
 	{
-		isolate(batch, dp_batch_bronze, "bronze", 0, n);
-		isolate(batch, dp_batch_silver, "silver", 0, n);
+		run_stages(batch);
 	}
+	PG_FINALLY();
+	{
+		running = false;
+	}
+	PG_END_TRY();
 	dp_batch_quarantine(batch);
 	dp_batch_ledger(batch, position, arg);
 	dp_catalog_advance(batch->plan->pipeline_id, batch->plan->version, batch->id,
 					   batch->ledger, batch->nledger);
 	dp_errctx_pop(&ctx);
 	MemoryContextSwitchTo(old);
+}
+
+bool
+dp_batch_is_running(void)
+{
+	return running;
 }
 
 void
@@ -98,6 +107,22 @@ dp_batch_is_data_error(int sqlerrcode)
 		if (strncmp(state, classes[i], 2) == 0)
 			return true;
 	return sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
+/* All that executes users' code. */
+static void
+run_stages(DpBatch *batch)
+{
+	int			n = batch->records.n;
+	ErrorData  *error;
+
+	dp_batch_decode(batch);
+	error = attempt(batch, write_tables, 0, n);
+	if (error != NULL)
+	{
+		isolate(batch, dp_batch_bronze, "bronze", 0, n);
+		isolate(batch, dp_batch_silver, "silver", 0, n);
+	}
 }
 
 /* The stages that write users' tables. */

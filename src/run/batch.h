@@ -73,6 +73,9 @@ extern void dp_batch_begin(DpBatch *batch, const DpPlan *plan, DpExec *exec,
 extern void dp_batch_run(DpBatch *batch, int64 (*position) (int32 partition, void *arg),
 						 void *arg);
 
+/* Is the caller code of a user's that a batch of this process executes? */
+extern bool dp_batch_is_running(void);
+
 /* A stage works on records lo <= i < hi and raises for the first it cannot treat. */
 typedef void (*DpStage) (DpBatch *batch, int lo, int hi);
 

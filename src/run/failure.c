@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/condition_variable.h"
+#include "storage/lock.h"
 #include "storage/lwlock.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -101,7 +102,15 @@ dp_failure_clean_up(void)
 	LWLockReleaseAll();
 	ConditionVariableCancelSleep();
 	pgstat_report_wait_end();
+	dp_failure_release_locks();
 	RESUME_INTERRUPTS();
+}
+
+/* Those of a worker would stay for ever: its session has no end. */
+void
+dp_failure_release_locks(void)
+{
+	LockReleaseSession(USER_LOCKMETHOD);
 }
 
 static void

@@ -25,4 +25,7 @@ extern void dp_failure_clear(const DpServed *served);
  */
 extern void dp_failure_clean_up(void);
 
+/* Give back the session-level advisory locks that users' code took. */
+extern void dp_failure_release_locks(void);
+
 #endif							/* DP_FAILURE_H */

@@ -227,7 +227,10 @@ step(DpServed *served, Size memory_limit, int wake_fd)
 		served->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BUSY_RETRY_MS);
 	dp_served_publish(served, before == DP_STEP_CONNECTING && before != result);
 	if (result == DP_STEP_WORKED)
+	{
+		dp_failure_release_locks();
 		pgstat_report_stat(false);
+	}
 	return result;
 }
 
