@@ -2,6 +2,8 @@
 -- start, stop, history, drop, and what each refuses.  Nothing is read here.
 SET client_min_messages = error;
 SET timezone = 'UTC';
+CREATE ROLE regress_pipeline_owner SUPERUSER;
+SET SESSION AUTHORIZATION regress_pipeline_owner;
 CREATE SERVER pipeline_test TYPE 'kafka' FOREIGN DATA WRAPPER dynpipe
     OPTIONS (bootstrap_servers '127.0.0.1:1');
 CREATE USER MAPPING FOR CURRENT_USER SERVER pipeline_test;
@@ -75,8 +77,8 @@ SELECT dynpipe.seek('Shop Sales', 0, -5);
 SELECT * FROM dynpipe.apply_file('/nonexistent/document.yaml');
 
 -- Another role sees nothing of it and may do nothing with it.
-CREATE ROLE pipeline_test_other;
-SET ROLE pipeline_test_other;
+CREATE ROLE regress_pipeline_other;
+SET ROLE regress_pipeline_other;
 SELECT count(*) FROM dynpipe.status;
 SELECT count(*) FROM dynpipe.history;
 SELECT dynpipe.stop('Shop Sales');
@@ -86,7 +88,7 @@ SELECT dynpipe.export();
 SELECT * FROM dynpipe.apply_file('/etc/hostname');
 SELECT count(*) FROM dynpipe.pipeline;
 RESET ROLE;
-DROP ROLE pipeline_test_other;
+DROP ROLE regress_pipeline_other;
 
 -- Prune removes what the document lacks; tables stay until they are asked for.
 SELECT * FROM dynpipe.apply('{"prune": true, "pipelines": [{"name": "keeper", "enabled": false, "source": "kafka://pipeline_test/sales", "schema": ["id"], "bronze": false}]}');
@@ -97,3 +99,5 @@ DROP TABLE silver.shop_sales, bronze.shop_sales, gold.shop_total;
 SELECT count(*) FROM dynpipe.status;
 DROP SERVER pipeline_test CASCADE;
 DROP SCHEMA IF EXISTS bronze, silver, gold;
+RESET SESSION AUTHORIZATION;
+DROP ROLE regress_pipeline_owner;

@@ -38,7 +38,8 @@ static void add_table(int64 id, const char *layer, const DpTableName *name,
 					  const char *pointer, DpDocument *doc);
 static void run_changes(List *changes, Oid owner, List **applied);
 static void save(const DpPipelineSpec *spec, const DpPipelineRow *row,
-				 const DpPipelineSpec *before, Oid caller, const char *definition, bool changed, List **applied);
+				 const DpPipelineSpec *before, Oid caller, const char *definition,
+				 bool changed, List **applied);
 static void add(List **applied, const char *action, const char *object,
 				const char *name, const char *detail);
 static void drop_table(const DpTableName *name, Oid owner, List **applied);

@@ -48,34 +48,34 @@ WITH shard AS (
 		-- The state that matters most among the shards of a pipeline.
 		(ARRAY['failed', 'retrying', 'waiting for a worker slot', 'stopping', 'connecting',
 			   'running', 'caught up'])
-		[min(array_position(ARRAY['failed', 'retrying', 'waiting for a worker slot', 'stopping',
+		[pg_catalog.min(pg_catalog.array_position(ARRAY['failed', 'retrying', 'waiting for a worker slot', 'stopping',
 			   'connecting', 'running', 'caught up'], s.state))] AS state,
-		sum(s.lag)::bigint AS lag,
-		bool_and(s.lag IS NOT NULL) AS lag_known,
-		sum(s.records_per_second) AS records_per_second,
-		sum(s.bytes_per_second) AS bytes_per_second,
-		max(s.batch_rows) AS batch_rows,
-		max(s.batch_ms) AS batch_ms,
-		max(s.latency_p50_ms) AS latency_p50_ms,
-		max(s.latency_p99_ms) AS latency_p99_ms,
-		max(s.last_commit_at) AS last_commit_at,
-		min(s.newest_record_at) AS newest_record_at,
-		sum(s.partitions)::integer AS partitions,
-		min(s.version) AS version,
-		max(s.next_try_at) FILTER (WHERE s.state IN ('failed', 'retrying')) AS next_try_at,
-		max(s.error_at) AS error_at,
-		(array_agg(s.sqlstate ORDER BY s.error_at DESC NULLS LAST))[1] AS sqlstate,
-		(array_agg(s.message ORDER BY s.error_at DESC NULLS LAST))[1] AS message,
-		(array_agg(s.detail ORDER BY s.error_at DESC NULLS LAST))[1] AS detail,
-		(array_agg(s.hint ORDER BY s.error_at DESC NULLS LAST))[1] AS hint,
-		(array_agg(s.context ORDER BY s.error_at DESC NULLS LAST))[1] AS context
+		pg_catalog.sum(s.lag)::bigint AS lag,
+		pg_catalog.bool_and(s.lag IS NOT NULL) AS lag_known,
+		pg_catalog.sum(s.records_per_second) AS records_per_second,
+		pg_catalog.sum(s.bytes_per_second) AS bytes_per_second,
+		pg_catalog.max(s.batch_rows) AS batch_rows,
+		pg_catalog.max(s.batch_ms) AS batch_ms,
+		pg_catalog.max(s.latency_p50_ms) AS latency_p50_ms,
+		pg_catalog.max(s.latency_p99_ms) AS latency_p99_ms,
+		pg_catalog.max(s.last_commit_at) AS last_commit_at,
+		pg_catalog.min(s.newest_record_at) AS newest_record_at,
+		pg_catalog.sum(s.partitions)::integer AS partitions,
+		pg_catalog.min(s.version) AS version,
+		pg_catalog.max(s.next_try_at) FILTER (WHERE s.state IN ('failed', 'retrying')) AS next_try_at,
+		pg_catalog.max(s.error_at) AS error_at,
+		(pg_catalog.array_agg(s.sqlstate ORDER BY s.error_at DESC NULLS LAST))[1] AS sqlstate,
+		(pg_catalog.array_agg(s.message ORDER BY s.error_at DESC NULLS LAST))[1] AS message,
+		(pg_catalog.array_agg(s.detail ORDER BY s.error_at DESC NULLS LAST))[1] AS detail,
+		(pg_catalog.array_agg(s.hint ORDER BY s.error_at DESC NULLS LAST))[1] AS hint,
+		(pg_catalog.array_agg(s.context ORDER BY s.error_at DESC NULLS LAST))[1] AS context
 	FROM dynpipe.shard_state() AS s
 	GROUP BY s.pipeline_id
 ), ledger AS (
-	SELECT c.pipeline_id, count(*)::integer AS partitions,
-		sum(c.consumed)::bigint AS records, sum(c.loaded)::bigint AS loaded,
-		sum(c.deduplicated)::bigint AS deduplicated, sum(c.dropped)::bigint AS dropped,
-		sum(c.quarantined)::bigint AS quarantined, sum(c.late)::bigint AS late
+	SELECT c.pipeline_id, pg_catalog.count(*)::integer AS partitions,
+		pg_catalog.sum(c.consumed)::bigint AS records, pg_catalog.sum(c.loaded)::bigint AS loaded,
+		pg_catalog.sum(c.deduplicated)::bigint AS deduplicated, pg_catalog.sum(c.dropped)::bigint AS dropped,
+		pg_catalog.sum(c.quarantined)::bigint AS quarantined, pg_catalog.sum(c.late)::bigint AS late
 	FROM dynpipe.checkpoint AS c
 	GROUP BY c.pipeline_id
 ), stored AS (
@@ -101,7 +101,7 @@ WITH shard AS (
 			WHEN NOT p.enabled THEN 'stopped'
 			WHEN p.home <> dynpipe.home() THEN 'restored'
 			WHEN NOT dynpipe.preloaded() THEN 'not preloaded'
-			WHEN pg_is_in_recovery() THEN 'stopped'
+			WHEN pg_catalog.pg_is_in_recovery() THEN 'stopped'
 			ELSE coalesce(s.state, 'waiting for a worker slot')
 		END AS shown_state
 	FROM dynpipe.pipeline AS p
@@ -123,9 +123,9 @@ SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS s
 		WHEN k.shown_state IN ('failed', 'retrying') THEN k.error_message
 	END AS reason,
 	CASE
-		WHEN k.shown_state = 'batch only' THEN format('Call dynpipe.run(%L).', k.name)
-		WHEN NOT k.enabled THEN format('Call dynpipe.start(%L).', k.name)
-		WHEN k.shown_state = 'restored' THEN format('If it shall read the source from here too, call dynpipe.start(%L).', k.name)
+		WHEN k.shown_state = 'batch only' THEN pg_catalog.format('Call dynpipe.run(%L).', k.name)
+		WHEN NOT k.enabled THEN pg_catalog.format('Call dynpipe.start(%L).', k.name)
+		WHEN k.shown_state = 'restored' THEN pg_catalog.format('If it shall read the source from here too, call dynpipe.start(%L).', k.name)
 		WHEN k.shown_state = 'not preloaded' THEN 'Add dynpipe to shared_preload_libraries and restart the server.'
 		WHEN k.shown_state = 'stopped' THEN 'It starts by itself when the server is promoted.'
 		WHEN k.shard_state IS NULL THEN 'If this lasts longer than some seconds, increase max_worker_processes or dynpipe.max_shards; the server log says which.'
@@ -136,13 +136,13 @@ SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS s
 	END AS advice,
 	CASE WHEN k.lag_known THEN k.lag END AS lag,
 	CASE WHEN k.lag = 0 AND k.lag_known THEN interval '0'
-		ELSE greatest(statement_timestamp() - k.newest_record_at, interval '0') END AS lag_time,
-	round(k.records_per_second::numeric, 1) AS records_per_second,
-	round(k.bytes_per_second::numeric, 0) AS bytes_per_second,
+		ELSE greatest(pg_catalog.statement_timestamp() - k.newest_record_at, interval '0') END AS lag_time,
+	pg_catalog.round(k.records_per_second::numeric, 1) AS records_per_second,
+	pg_catalog.round(k.bytes_per_second::numeric, 0) AS bytes_per_second,
 	k.batch_rows,
-	round(k.batch_ms::numeric, 2) AS batch_ms,
-	round(k.latency_p50_ms::numeric, 1) AS latency_p50_ms,
-	round(k.latency_p99_ms::numeric, 1) AS latency_p99_ms,
+	pg_catalog.round(k.batch_ms::numeric, 2) AS batch_ms,
+	pg_catalog.round(k.latency_p50_ms::numeric, 1) AS latency_p50_ms,
+	pg_catalog.round(k.latency_p99_ms::numeric, 1) AS latency_p99_ms,
 	k.error_message AS last_error, k.error_state AS last_error_sqlstate,
 	k.error_detail AS last_error_detail, k.error_hint AS last_error_hint,
 	k.error_context AS last_error_context, k.error_at AS last_error_at,
@@ -177,7 +177,7 @@ SELECT e.id, e.at, coalesce(p.name, e.pipeline) AS pipeline, e.kind, e.severity,
 FROM dynpipe.event AS e
 LEFT JOIN dynpipe.pipeline AS p ON p.id = e.pipeline_id
 WHERE CASE WHEN p.id IS NOT NULL THEN dynpipe.may_see(p.owner)
-	ELSE pg_has_role('pg_monitor', 'USAGE') END;
+	ELSE pg_catalog.pg_has_role('pg_monitor', 'USAGE') END;
 
 CREATE VIEW dynpipe.history WITH (security_barrier) AS
 SELECT p.name AS pipeline, v.version, v.version = p.version AS current,

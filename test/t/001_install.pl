@@ -63,5 +63,22 @@ is( $node->safe_psql('postgres', q{
     SELECT count(*) FROM pg_class WHERE relnamespace::regnamespace::text = 'dynpipe'}),
     '0', 'DROP EXTENSION leaves no relation');
 
+# Nobody prepares the schema for whoever installs into it.
+$node->safe_psql('postgres', 'DROP SCHEMA dynpipe');
+for my $prepared (
+    [ 'CREATE SCHEMA dynpipe; CREATE FUNCTION dynpipe.round(float8) RETURNS numeric RETURN 0',
+        qr/schema "dynpipe" is not empty/ ],
+    [ 'CREATE ROLE anybody; CREATE SCHEMA dynpipe AUTHORIZATION anybody',
+        qr/schema "dynpipe" does not belong to a superuser/ ])
+{
+    my ($sql, $refusal) = @$prepared;
+    $node->safe_psql('postgres', $sql);
+    my (undef, undef, $err) = $node->psql('postgres', 'CREATE EXTENSION dynpipe');
+    like($err, $refusal, "refused: $sql");
+    $node->safe_psql('postgres', 'DROP SCHEMA dynpipe CASCADE');
+}
+$node->safe_psql('postgres', 'CREATE SCHEMA dynpipe; CREATE EXTENSION dynpipe');
+pass('an empty schema of a superuser, as a restore makes it, is taken');
+
 $node->stop;
 done_testing();

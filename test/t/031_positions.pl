@@ -155,8 +155,8 @@ sub check_gap {
         'failed|55000|pipeline "gap" lost 30 records of partition 0 to retention|The next record '
           . 'to read is offset 100; the oldest that "kafka://kafka/gap" still has is 130.',
         'stops and says what is lost');
-    like(one("SELECT advice FROM dynpipe.status WHERE pipeline = 'gap'"), qr/"on_gap": "skip"/,
-        'gap: and what to do');
+    # Between two tries its state is another one for a moment.
+    status_is('gap', q{advice ~ '"on_gap": "skip"'}, 't', 'and what to do');
     is(one("SELECT next_offset, (SELECT count(*) FROM silver.gap)
         FROM dynpipe.partitions WHERE pipeline = 'gap'"), '100|100', 'gap: nothing moved meanwhile');
     is(one('SELECT count(*) FROM dynpipe.gaps'), 0, 'gap: no gap is recorded');

@@ -54,7 +54,8 @@ flows('records arrive');
 state_is('good', 'caught up', 'caught up');
 is($one->(q{SELECT count(DISTINCT worker_pid) FROM dynpipe.shard_state()}), '2',
     'a pipeline with two workers has two processes');
-is($one->(q{SELECT count(*), sum(lag) FROM dynpipe.partitions WHERE high = next_offset}), '2|0',
+ok(DynpipeTest->wait_until($node, 'postgres',
+    'SELECT count(*), sum(lag) FROM dynpipe.partitions WHERE high = next_offset', '2|0'),
     'partitions tell their ends');
 
 for my $kind ('worker', 'supervisor', 'launcher') {
