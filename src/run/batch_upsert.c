@@ -19,8 +19,9 @@
 #include "executor/executor.h"
 #include "run/batch_silver.h"
 
-static void mark_winners(DpBatch *batch, int lo, int hi);
+static uint64 mark_winners(DpBatch *batch, int lo, int hi);
 static void check_counts(const DpBatch *batch, uint64 touched, uint64 found);
+static void raise_suppressed(const DpBatch *batch);
 
 void
 dp_batch_upsert(DpBatch *batch, int lo, int hi)
@@ -32,12 +33,13 @@ dp_batch_upsert(DpBatch *batch, int lo, int hi)
 	uint64		inserted;
 	uint64		deleted = 0;
 	uint64		winners;
+	uint64		kept;
 
 	if (plan->spec->workers > 1)
 		dp_catalog_lock_turn(plan->pipeline_id, DP_TURN_UPSERT);
 	dp_exec_run_into(exec, plan->found_sql, DP_FOUND, NULL);
 	winners = dp_exec_run_into(exec, plan->winners_sql, DP_WINNERS, NULL);
-	mark_winners(batch, lo, hi);
+	kept = mark_winners(batch, lo, hi);
 	if (winners == 0)
 		return;
 	replaced = dp_exec_run_into(exec, plan->old_sql, DP_OLD, NULL);
@@ -48,19 +50,25 @@ dp_batch_upsert(DpBatch *batch, int lo, int hi)
 		dp_exec_run(exec, plan->tombstone_sql, NULL);
 
 	check_counts(batch, written - inserted + deleted, replaced);
+	if (written < kept)
+		raise_suppressed(batch);
 	batch->inserted += inserted;
 	batch->updated += written - inserted;
 	batch->deleted += deleted;
 }
 
-/* Every record that reached dynpipe_rows and did not win is deduplicated. */
-static void
+/*
+ * Every record that reached dynpipe_rows and did not win is deduplicated.
+ * Returns the winners that are no deletes: so many rows must be written.
+ */
+static uint64
 mark_winners(DpBatch *batch, int lo, int hi)
 {
 	int			n_column = batch->plan->nsilver + 3;	/* 1-based: after _partition, _offset */
 	Tuplestorestate *winners = dp_exec_relation(batch->exec, DP_WINNERS);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(batch->plan->rows_desc,
 													&TTSOpsMinimalTuple);
+	uint64		kept = 0;
 	bool		isnull;
 
 	for (int i = lo; i < hi; i++)
@@ -68,8 +76,12 @@ mark_winners(DpBatch *batch, int lo, int hi)
 			batch->fate[i] = DP_FATE_DEDUPLICATED;
 	tuplestore_rescan(winners);
 	while (tuplestore_gettupleslot(winners, true, false, slot))
+	{
 		batch->fate[DatumGetInt32(slot_getattr(slot, n_column, &isnull))] = DP_FATE_LOADED;
+		kept += !DatumGetBool(slot_getattr(slot, n_column + 1, &isnull));
+	}
 	ExecDropSingleTupleTableSlot(slot);
+	return kept;
 }
 
 /*
@@ -89,8 +101,16 @@ check_counts(const DpBatch *batch, uint64 touched, uint64 found)
 						table->schema, table->table),
 				 errhint("The batch is discarded and tried again.")));
 	if (touched < found)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("a trigger of table \"%s.%s\" suppressed the row",
-						table->schema, table->table)));
+		raise_suppressed(batch);
+}
+
+static void
+raise_suppressed(const DpBatch *batch)
+{
+	const DpTableName *table = &batch->plan->spec->silver_table;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("a trigger of table \"%s.%s\" suppressed the row",
+					table->schema, table->table)));
 }
