@@ -13,9 +13,12 @@
  */
 #include "dynpipe.h"
 
+#include "common/hashfn.h"
 #include "source/source_kafka_private.h"
 
 #define LOG_EVERY_MS 10000		/* per kind of line */
+#define REPEAT_MS 600000		/* per kind of line, for the clients of a pipeline that keeps failing */
+#define REMEMBERED 128			/* kinds of line of pipelines, the newest ones */
 
 /* What an error means for us; codes that are not listed heal by themselves. */
 typedef struct Judgement
@@ -83,6 +86,7 @@ static void record_error(rd_kafka_t *rk, int err, const char *reason, void *opaq
 static void record_log(const rd_kafka_t *rk, int level, const char *fac, const char *buf);
 static KafkaLog *log_slot(KafkaShared *shared, const char *kind);
 static void show_logs(KafkaSource *source);
+static bool is_repeated(const char *pipeline, const char *kind, int64_t now);
 static void raise_if_refused(KafkaSource *source);
 static void raise_if_unreachable(KafkaSource *source);
 
@@ -257,7 +261,8 @@ show_logs(KafkaSource *source)
 		pthread_mutex_unlock(&shared->lock);
 		if (log.kind[0] == '\0')
 			break;
-		if (log.waiting == 0)
+		if (log.waiting == 0 ||
+			(log.shown_at == 0 && is_repeated(source->pipeline, log.kind, now)))
 			continue;
 		ereport(LOG,
 				(errmsg("kafka client of pipeline \"%s\": %s: %s",
@@ -268,6 +273,30 @@ show_logs(KafkaSource *source)
 								  log.waiting - 1, log.waiting - 1) : 0,
 				 errhidestmt(true), errhidecontext(true)));
 	}
+}
+
+/*
+ * Each try of a failing pipeline makes a new client, which says the same again;
+ * what matters of it is in the error.
+ */
+static bool
+is_repeated(const char *pipeline, const char *kind, int64_t now)
+{
+	static struct
+	{
+		uint32		hash;
+		int64_t		shown_at;
+	}			remembered[REMEMBERED];
+	uint32		hash = hash_combine(string_hash(pipeline, NAMEDATALEN),
+									string_hash(kind, NAMEDATALEN));
+	int			i = hash % REMEMBERED;
+
+	if (remembered[i].hash == hash && remembered[i].shown_at != 0 &&
+		now - remembered[i].shown_at < REPEAT_MS)
+		return true;
+	remembered[i].hash = hash;
+	remembered[i].shown_at = now;
+	return false;
 }
 
 /* Raise what a callback or the helper wrote down and waiting will not mend. */
