@@ -59,7 +59,8 @@ dp_rowtype_silver(DpBuild *build)
 	{
 		if (build->tables_exist)
 			dp_build_problem(build, "/silver/table",
-							 "Apply the document again to have the table made.",
+							 psprintf("SELECT dynpipe.apply(dynpipe.export(%s)::text) makes it again.",
+									  quote_literal_cstr(plan->spec->name)),
 							 "silver table \"%s\" does not exist", dp_sql("%T", name));
 		plan->silver_desc = make_silver_desc(plan, NULL);
 		return;
@@ -77,7 +78,8 @@ dp_rowtype_silver(DpBuild *build)
 	for (int i = 0; build->tables_exist && i < plan->nsilver; i++)
 		if (!plan->silver[i].exists)
 			dp_build_problem(build, "/silver/table",
-							 "Apply the document again to have the column added.",
+							 psprintf("SELECT dynpipe.apply(dynpipe.export(%s)::text) adds it again.",
+									  quote_literal_cstr(plan->spec->name)),
 							 "column \"%s\" of silver table \"%s\" does not exist",
 							 plan->silver[i].name, dp_sql("%T", name));
 }
