@@ -17,7 +17,7 @@
 #include "source/source_kafka_private.h"
 
 #define LOG_EVERY_MS 10000		/* per kind of line */
-#define REPEAT_MS 600000		/* per kind of line, for the clients of a pipeline that keeps failing */
+#define REPEAT_MS 600000		/* likewise, for the next clients of a failing pipeline */
 #define REMEMBERED 128			/* kinds of line of pipelines, the newest ones */
 
 /* What an error means for us; codes that are not listed heal by themselves. */

@@ -121,7 +121,7 @@ SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS s
 		WHEN k.shard_state IS NULL THEN 'No process has taken it up yet.'
 		WHEN k.shown_state = 'waiting for a worker slot' THEN 'All worker processes are in use.'
 		WHEN k.shown_state = 'stopping' THEN 'Its last batch is being finished.'
-		WHEN k.shown_state = 'connecting' AND k.failures > 0 THEN 'It is being tried again after: ' || k.error_message
+		WHEN k.shown_state = 'connecting' AND k.failures > 0 THEN pg_catalog.format('It is being tried again after: %s', k.error_message)
 		WHEN k.shown_state = 'connecting' THEN 'The source has not answered yet.'
 		WHEN k.shown_state IN ('failed', 'retrying') THEN k.error_message
 	END AS reason,

@@ -31,7 +31,7 @@ my %kinds = (
     table => {
         break  => 'DROP TABLE silver.table_',
         silver => 'silver.table_',
-        says   => [ 'failed', '42P01|55000', qr/table "?silver\..*table.* does not exist/,
+        says   => [ 'failed', '42P17|42P01', qr/table "?silver\..*table.* does not exist/,
             qr/dynpipe\.apply\(dynpipe\.export\('table'\)::text\)/ ],
         repair => q{SELECT dynpipe.apply(dynpipe.export('table')::text)},
     },
