@@ -135,8 +135,20 @@ sub check_locks {
         WHERE locktype = 'advisory' AND objsubid IN (1, 2)}, 0), 'no advisory lock stays');
 }
 
+# Documents that lack what the next stage needs.
+sub check_incomplete {
+    for my $pipeline ('sorce: "kafka://shop/typed", name: p, schema: [id]', 'source: "kafka://shop/typed"',
+        'name: p, source: 7', 'name: p, source: "kafka://shop/typed", gold: [{table: gold.p}]',
+        'name: p, source: "kafka://shop/typed", schema: [{type: int}]') {
+        my ($code, $out, $err) = $node->psql('postgres',
+            "SELECT * FROM dynpipe.apply(\$d\$pipelines: [{$pipeline}]\$d\$)");
+        like($err, qr/invalid pipeline document: \d problem/, "refused: $pipeline");
+    }
+}
+
 sql('CREATE EXTENSION dynpipe');
 DynpipeTest->connect_broker($node, 'postgres', 'shop', $broker);
+check_incomplete();
 check_column_type();
 check_function_type();
 check_dropped();
