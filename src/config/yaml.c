@@ -74,6 +74,7 @@ static const char *event_anchor(const yaml_event_t *event);
 static const char *event_tag(const yaml_event_t *event);
 static bool next_event(Reader *reader);
 static void syntax_problem(Reader *reader);
+static bool is_indented_by_tab(const char *text, size_t line);
 static bool fail_at(Reader *reader, const char *hint, const char *fmt,...)
 			pg_attribute_printf(3, 4);
 
@@ -446,9 +447,23 @@ syntax_problem(Reader *reader)
 			line += reader->text[i] == '\n';
 		}
 	}
-	dp_problem_add_at(reader->doc, line + 1, column + 1, NULL, "invalid YAML: %s%s%s",
+	dp_problem_add_at(reader->doc, line + 1, column + 1,
+					  is_indented_by_tab(reader->text, line) ?
+					  "The line is indented by a tab; YAML is indented by spaces." : NULL,
+					  "invalid YAML: %s%s%s",
 					  parser->problem, parser->context != NULL ? ", " : "",
 					  parser->context != NULL ? parser->context : "");
+}
+
+static bool
+is_indented_by_tab(const char *text, size_t line)
+{
+	while (line > 0 && (text = strchr(text, '\n')) != NULL)
+	{
+		text++;
+		line--;
+	}
+	return text != NULL && text[strspn(text, " ")] == '\t';
 }
 
 /* Add a problem at the current event; always false, so that callers can return it. */

@@ -17,12 +17,17 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
 #include "plan/build.h"
 #include "plan/plan_ddl.h"
 #include "util/as_owner.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -30,6 +35,8 @@
 #include "utils/syscache.h"
 
 static void change_schema(DpDdl *ddl, const DpTableName *name);
+static void may_not_create(DpDdl *ddl, const DpTableName *name, const char *in_what,
+						   const char *in);
 static void change_bronze(DpDdl *ddl);
 static void check_bronze(DpDdl *ddl, Oid relid);
 static void change_silver(DpDdl *ddl);
@@ -156,15 +163,40 @@ dp_ddl_describe(DpDdl *ddl, const DpTableName *name, Oid relid, const char *laye
 static void
 change_schema(DpDdl *ddl, const DpTableName *name)
 {
+	Oid			schema = get_namespace_oid(name->schema, true);
 	ListCell   *lc;
 
-	if (OidIsValid(get_namespace_oid(name->schema, true)))
+	if (OidIsValid(schema))
+	{
+		if (!OidIsValid(dp_ddl_relid(name)) &&
+			dp_schema_aclcheck(schema, ddl->plan->owner, ACL_CREATE) != ACLCHECK_OK)
+			may_not_create(ddl, name, "schema", name->schema);
 		return;
+	}
 	foreach(lc, ddl->changes)
 		if (strcmp(((DpChange *) lfirst(lc))->name, quote_identifier(name->schema)) == 0)
 			return;
+	if (dp_database_aclcheck(MyDatabaseId, ddl->plan->owner, ACL_CREATE) != ACLCHECK_OK)
+	{
+		may_not_create(ddl, name, "database", get_database_name(MyDatabaseId));
+		return;
+	}
 	dp_ddl_add(ddl, "create", "schema", dp_sql("%I", name->schema), NULL,
 			   dp_sql("CREATE SCHEMA %I", name->schema));
+}
+
+static void
+may_not_create(DpDdl *ddl, const DpTableName *name, const char *in_what, const char *in)
+{
+	const char *role = quote_identifier(GetUserNameFromId(ddl->plan->owner, false));
+
+	dp_config_add_problem(ddl->doc, ddl->plan->spec->pointer,
+						  psprintf("Have its owner GRANT %s ON %s %s TO %s, or name tables in a "
+								   "schema of your own.",
+								   strcmp(in_what, "schema") == 0 ? "USAGE, CREATE" : "CREATE",
+								   in_what, quote_identifier(in), role),
+						  "permission denied for %s %s, in which table \"%s\" would be made",
+						  in_what, quote_identifier(in), dp_sql("%T", name));
 }
 
 static void

@@ -125,9 +125,17 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 #if PG_VERSION_NUM >= 160000
 #define dp_server_aclcheck(serverid, roleid, mode) \
 	object_aclcheck(ForeignServerRelationId, serverid, roleid, mode)
+#define dp_schema_aclcheck(schemaid, roleid, mode) \
+	object_aclcheck(NamespaceRelationId, schemaid, roleid, mode)
+#define dp_database_aclcheck(dbid, roleid, mode) \
+	object_aclcheck(DatabaseRelationId, dbid, roleid, mode)
 #else
 #define dp_server_aclcheck(serverid, roleid, mode) \
 	pg_foreign_server_aclcheck(serverid, roleid, mode)
+#define dp_schema_aclcheck(schemaid, roleid, mode) \
+	pg_namespace_aclcheck(schemaid, roleid, mode)
+#define dp_database_aclcheck(dbid, roleid, mode) \
+	pg_database_aclcheck(dbid, roleid, mode)
 #endif
 
 /* TOAST compression that this server was built with. */

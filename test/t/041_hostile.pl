@@ -146,9 +146,26 @@ sub check_incomplete {
     }
 }
 
+# A role without the right to make the tables is told which right, and where.
+sub check_grants {
+    sql('CREATE ROLE poor; GRANT USAGE ON FOREIGN SERVER shop TO poor;
+        CREATE USER MAPPING FOR poor SERVER shop; CREATE SCHEMA closed');
+    my %hint = (
+        'closed.t' => qr/GRANT USAGE, CREATE ON schema closed TO poor/,
+        'missing.t' => qr/GRANT CREATE ON database postgres TO poor/,
+    );
+    for my $table (sort keys %hint) {
+        my ($code, $out, $err) = $node->psql('postgres', qq{SET ROLE poor;
+            SELECT * FROM dynpipe.apply('pipelines: [{name: p, source: "kafka://shop/typed",
+                schema: [id], bronze: false, silver: {table: $table}}]')});
+        like($err, $hint{$table}, "no right to make $table");
+    }
+}
+
 sql('CREATE EXTENSION dynpipe');
 DynpipeTest->connect_broker($node, 'postgres', 'shop', $broker);
 check_incomplete();
+check_grants();
 check_column_type();
 check_function_type();
 check_dropped();
