@@ -58,8 +58,8 @@ apply_text(FunctionCallInfo fcinfo, const char *text, bool dry_run)
 	dp_api_check_outside();
 	doc = dp_config_parse(text);
 	InitMaterializedSRF(fcinfo, 0);
-	/* Specs are complete only when there are no problems: what they mean can then be checked. */
-	dp_config_raise(doc);
+	if (doc->problems != NIL && doc->pipelines == NIL)
+		dp_config_raise(doc);
 	applied = dry_run ? apply_dry(doc) : apply_document(doc);
 	foreach(lc, applied)
 	{
