@@ -20,7 +20,9 @@ help:
 	@echo "make bench           throughput against COPY and latency, from a real broker"
 	@echo "make format          format the C sources"
 	@echo "make test-debian SUITE=trixie    build and test in a chroot of another Debian"
-setup test check demo demo-stop bench format:
+setup:
+	@scripts/setup --test --broker
+test check demo demo-stop bench format:
 	@scripts/$@
 test-debian:
 	@scripts/test-debian $(SUITE)
