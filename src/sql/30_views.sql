@@ -87,7 +87,8 @@ WITH shard AS (
 	SELECT p.*, s.state AS shard_state, s.lag, s.lag_known, s.records_per_second,
 		s.bytes_per_second, s.batch_rows, s.batch_ms, s.latency_p50_ms, s.latency_p99_ms,
 		s.last_commit_at, s.newest_record_at, s.version AS running_version, s.next_try_at,
-		coalesce(s.failures, 0) AS failures,
+		-- from the first failure until a batch, or the end of the log, proves that it works again
+		f.pipeline_id IS NOT NULL AS failing,
 		coalesce(s.partitions, l.partitions, 0) AS partitions,
 		coalesce(s.error_at, f.last_at) AS error_at,
 		CASE WHEN s.error_at IS NULL THEN f.sqlstate ELSE s.sqlstate END AS error_state,
@@ -121,7 +122,7 @@ SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS s
 		WHEN k.shard_state IS NULL THEN 'No process has taken it up yet.'
 		WHEN k.shown_state = 'waiting for a worker slot' THEN 'All worker processes are in use.'
 		WHEN k.shown_state = 'stopping' THEN 'Its last batch is being finished.'
-		WHEN k.shown_state = 'connecting' AND k.failures > 0 THEN pg_catalog.format('It is being tried again after: %s', k.error_message)
+		WHEN k.shown_state IN ('connecting', 'running') AND k.failing THEN pg_catalog.format('It is being tried again after: %s', k.error_message)
 		WHEN k.shown_state = 'connecting' THEN 'The source has not answered yet.'
 		WHEN k.shown_state IN ('failed', 'retrying') THEN k.error_message
 	END AS reason,
@@ -135,7 +136,7 @@ SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS s
 		WHEN k.shown_state = 'waiting for a worker slot' THEN 'Increase dynpipe.max_workers or max_worker_processes; the server log says which.'
 		WHEN k.shown_state = 'failed' THEN coalesce(k.error_hint, 'Repair what the last error names; it is tried again when that changes.')
 		WHEN k.shown_state = 'retrying' AND k.error_state = '57014' THEN 'A batch took longer than dynpipe.batch_timeout: make its SQL cheaper or increase the setting.'
-		WHEN k.shown_state = 'connecting' AND k.failures > 0 THEN coalesce(k.error_hint, 'Nothing, if the cause is temporary.')
+		WHEN k.shown_state IN ('connecting', 'running') AND k.failing THEN coalesce(k.error_hint, 'Nothing, if the cause is temporary.')
 		WHEN k.shown_state = 'retrying' THEN coalesce(k.error_hint, 'Nothing, if the cause is temporary: it is tried again by itself.')
 	END AS advice,
 	CASE WHEN k.lag_known THEN k.lag END AS lag,
