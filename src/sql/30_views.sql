@@ -64,7 +64,6 @@ WITH shard AS (
 		pg_catalog.min(s.version) AS version,
 		pg_catalog.max(s.next_try_at) FILTER (WHERE s.state IN ('failed', 'retrying')) AS next_try_at,
 		pg_catalog.max(s.error_at) AS error_at,
-		pg_catalog.max(s.failures) AS failures,
 		(pg_catalog.array_agg(s.sqlstate ORDER BY s.error_at DESC NULLS LAST))[1] AS sqlstate,
 		(pg_catalog.array_agg(s.message ORDER BY s.error_at DESC NULLS LAST))[1] AS message,
 		(pg_catalog.array_agg(s.detail ORDER BY s.error_at DESC NULLS LAST))[1] AS detail,
