@@ -57,7 +57,8 @@ dp_cast_bool(DpCast *cast, const char *s, int len, Datum *out, DpReject *reject)
 {
 	bool		value;
 
-	if (!parse_bool_with_len(s, len, &value))
+	/* of no characters all would match: parse_bool looks at the first before the length */
+	if (len == 0 || !parse_bool_with_len(s, len, &value))
 		return dp_cast_input(cast, s, len, out, reject);
 	*out = BoolGetDatum(value);
 	return true;
