@@ -46,7 +46,7 @@ REGRESS      = $(patsubst sql/%.sql,%,$(call in_tree,sql/*.sql))
 # A database of its own kind, whatever the server's default is.
 REGRESS_OPTS = --inputdir=$(SRCTOP) --load-extension=dynpipe --encoding=UTF8 --no-locale
 
-LIBS_PC     = rdkafka jansson yaml-0.1 yyjson
+LIBS_PC     = rdkafka jansson yaml-0.1 yyjson libcurl zlib libzstd
 WERROR      = -Werror
 # Only what PostgreSQL calls is exported; 15 does not mark that by itself.
 PG_CPPFLAGS = -DPGDLLEXPORT='__attribute__((visibility("default")))' \

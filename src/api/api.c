@@ -7,7 +7,7 @@
 #include "access/xact.h"
 #include "api/api.h"
 #include "miscadmin.h"
-#include "run/batch.h"
+#include "batch/batch.h"
 #include "utils/builtins.h"
 
 char *

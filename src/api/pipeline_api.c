@@ -12,7 +12,7 @@
 #include "api/api.h"
 #include "catalog/statement.h"
 #include "miscadmin.h"
-#include "run/gold_refresh.h"
+#include "batch/gold_refresh.h"
 #include "run/wake.h"
 #include "util/as_owner.h"
 #include "utils/acl.h"

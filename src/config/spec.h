@@ -36,6 +36,28 @@ typedef enum DpAction
 	DP_ACTION_FAIL				/* the batch fails and the pipeline retries */
 } DpAction;
 
+/* What becomes of the rows of a file that is there again with other content. */
+typedef enum DpOnChange
+{
+	DP_ON_CHANGE_REPLACE,		/* default: its old rows leave silver and gold, the new come */
+	DP_ON_CHANGE_APPEND,		/* the new ones are added */
+	DP_ON_CHANGE_IGNORE			/* only its first version is loaded */
+} DpOnChange;
+
+/* And of a file that is not there any more. */
+typedef enum DpOnRemove
+{
+	DP_ON_REMOVE_KEEP,			/* default: loaded is loaded */
+	DP_ON_REMOVE_UNLOAD			/* its rows leave silver and gold */
+} DpOnRemove;
+
+/* A value that does not fit a type which was inferred from a sample. */
+typedef enum DpOnMisfit
+{
+	DP_ON_MISFIT_QUARANTINE,	/* default: like any value that does not fit */
+	DP_ON_MISFIT_WIDEN			/* the column gets the next wider type, the file loads again */
+} DpOnMisfit;
+
 /* What is done to a field's text before it is cast; applied in the order given. */
 typedef enum DpClean
 {
@@ -59,6 +81,7 @@ typedef struct DpColumnSpec
 	List	   *clean;			/* int list of DpClean */
 	char	   *default_value;	/* text, cast to type; used when absent or null; NULL: none */
 	char	   *description;	/* becomes COMMENT ON COLUMN */
+	bool		inferred;		/* type was found in a sample; written as "inferred": true */
 } DpColumnSpec;
 
 typedef struct DpExpectSpec
@@ -94,6 +117,19 @@ typedef struct DpSetting
 	char	   *name;
 	char	   *value;
 } DpSetting;
+
+/* destination: as a URL; NULL url: none, or a table. */
+typedef struct DpDestinationSpec
+{
+	char	   *url;			/* a folder: one object for each file loaded */
+	char	   *scheme;
+	char	   *authority;
+	char	   *path;
+	char	   *connection;
+	char	   *format;			/* csv, json (one object a line); NULL: the source's */
+	char	   *compression;	/* none, gzip; NULL: none */
+	bool		header;			/* CSV: names in the first line; default true */
+} DpDestinationSpec;
 
 typedef struct DpPipelineSpec
 {
@@ -136,6 +172,20 @@ typedef struct DpPipelineSpec
 	List	   *gold;			/* DpGoldSpec * */
 
 	char	   *destination;	/* URL or table name as written */
+	DpDestinationSpec target;	/* when it is a URL */
+
+	/* files only */
+	char	   *compression;	/* detect, none, gzip, zstd; NULL: detect */
+	List	   *params;			/* DpSetting *: defaults of ${name} in source */
+	DpOnChange	on_change;
+	DpOnRemove	on_remove;
+	DpOnMisfit	on_misfit;
+	int64		max_bad_records;	/* of one file; -1: no limit */
+	double		max_bad_share;	/* of one file, 0..1; -1: no limit */
+	char	   *schedule;		/* cron expression or interval; NULL: none */
+	char	   *timezone;		/* of the cron expression; NULL: UTC */
+	int64		watch_ms;		/* look for new files this often; 0: no */
+
 	int			batch_max_rows; /* default 10000 */
 	int64		batch_max_bytes;	/* default 16 MB */
 	int			workers;		/* default 1 */

@@ -33,6 +33,9 @@ typedef enum DpFieldFrom
 	DP_FROM_HEADERS				/* @headers (all, as jsonb) or @headers/name */
 } DpFieldFrom;
 
+/* How much of a file's beginning a splitter is made from. */
+#define DP_SAMPLE_SIZE	(256 * 1024)
+
 /* One field to fill, made by the plan from a DpColumnSpec. */
 typedef struct DpField
 {
@@ -53,6 +56,41 @@ typedef struct DpField
 
 typedef struct DpFormat DpFormat;
 
+/*
+ * Splitting a file's text (UTF-8) into records.  A splitter is made from the
+ * first bytes of the file: it finds out what the options leave open (the CSV
+ * delimiter, whether there is a header, where an array begins).  split is then
+ * given a window of the text that begins where the last one ended.  It keeps
+ * what it has seen of an unfinished record, so it is given the same start with
+ * more bytes and does not look at any byte twice.  It never raises for bad
+ * data and allocates nothing per record.
+ */
+typedef enum DpSplit
+{
+	DP_SPLIT_RECORD,			/* span is a record */
+	DP_SPLIT_NOTHING,			/* span->used bytes are no record: header, comment, blank */
+	DP_SPLIT_BROKEN,			/* span is what cannot be split into records; span->problem */
+	DP_SPLIT_MORE,				/* more bytes are needed */
+	DP_SPLIT_END				/* nothing but white space is left (only with at_end) */
+} DpSplit;
+
+typedef struct DpSpan
+{
+	Size		start;			/* of the record in the window */
+	Size		len;			/* without its terminator */
+	Size		used;			/* the next record begins here */
+	int64		lines;			/* line ends in the used bytes */
+	const char *problem;		/* a constant sentence */
+} DpSpan;
+
+typedef struct DpSplitter
+{
+	const struct DpFormatOps *ops;
+	/* CSV: names of the header line in order, NIL when there is none; for the decoder, infer */
+	List	   *header;			/* char * */
+	const char *description;	/* "delimiter ;, header, quote \"": for explain and the log */
+} DpSplitter;
+
 typedef struct DpFormatOps
 {
 	const char *name;
@@ -65,6 +103,17 @@ typedef struct DpFormatOps
 						 const char *topic);
 	bool		(*decode) (DpFormat *format, const DpRecord *rec,
 						   Datum *values, bool *isnull, DpReject *reject);
+
+	/* Files.  In the current memory context; ALL: the sample is the whole file. */
+	DpSplitter *(*splitter) (const DpPipelineSpec *spec, const char *sample, Size len, bool all);
+	DpSplit		(*split) (DpSplitter *splitter, const char *s, Size len, bool at_end,
+						  DpSpan *span);
+	/*
+	 * Decode the records of this file from now on: header, delimiter.  Raises
+	 * ERRCODE_BAD_COPY_FILE_FORMAT when the file lacks a column that the
+	 * schema wants.  SPLITTER must outlive its use.
+	 */
+	void		(*adopt) (DpFormat *format, const DpSplitter *splitter);
 } DpFormatOps;
 
 /* Base of every format's private struct, first member. */

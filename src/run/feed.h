@@ -20,7 +20,7 @@
 #ifndef DP_FEED_H
 #define DP_FEED_H
 
-#include "run/batch.h"
+#include "batch/batch.h"
 
 typedef struct DpFeed
 {

@@ -17,7 +17,7 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "run/feed.h"
-#include "run/gold_refresh.h"
+#include "batch/gold_refresh.h"
 #include "run/shard.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"

@@ -29,6 +29,8 @@ typedef struct DpRecord
 	const char *key;
 	const char *value;
 	DpHeader   *headers;
+	int64		line;			/* of a file, from 1; 0: no file */
+	const char *problem;		/* why it could not be read whole; value is what there is of it */
 } DpRecord;
 
 typedef struct DpRecords

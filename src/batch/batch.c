@@ -14,8 +14,8 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "run/batch.h"
-#include "run/tables.h"
+#include "batch/batch.h"
+#include "batch/tables.h"
 #include "util/errctx.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"

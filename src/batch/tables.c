@@ -8,7 +8,7 @@
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "nodes/makefuncs.h"
-#include "run/tables.h"
+#include "batch/tables.h"
 #include "utils/timestamp.h"
 
 Relation

@@ -10,9 +10,9 @@
  */
 #include "dynpipe.h"
 
-#include "run/batch.h"
-#include "run/gold_refresh.h"
-#include "run/tables.h"
+#include "batch/batch.h"
+#include "batch/gold_refresh.h"
+#include "batch/tables.h"
 #include "util/as_owner.h"
 #include "util/sqlbuf.h"
 

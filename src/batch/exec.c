@@ -17,7 +17,7 @@
 #include "access/table.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
-#include "run/exec.h"
+#include "batch/exec.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"

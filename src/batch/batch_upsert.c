@@ -17,7 +17,7 @@
 #include "dynpipe.h"
 
 #include "executor/executor.h"
-#include "run/batch_silver.h"
+#include "batch/batch_silver.h"
 
 static uint64 mark_winners(DpBatch *batch, int lo, int hi);
 static void check_counts(const DpBatch *batch, uint64 touched, uint64 found);

@@ -18,7 +18,7 @@
 #define DP_BATCH_H
 
 #include "catalog/catalog.h"
-#include "run/exec.h"
+#include "batch/exec.h"
 #include "source/source.h"
 
 typedef enum DpFate

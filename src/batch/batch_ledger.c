@@ -8,7 +8,7 @@
  */
 #include "dynpipe.h"
 
-#include "run/batch.h"
+#include "batch/batch.h"
 
 static DpLedger *ledger_of(DpBatch *batch, int32 partition,
 						   int64 (*position) (int32, void *), void *arg);

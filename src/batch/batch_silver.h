@@ -5,7 +5,7 @@
 #ifndef DP_BATCH_SILVER_H
 #define DP_BATCH_SILVER_H
 
-#include "run/batch.h"
+#include "batch/batch.h"
 
 /* dynpipe_rows from the decoded values of a range, without transform. */
 extern void dp_batch_fill_rows(DpBatch *batch, int lo, int hi);

@@ -10,7 +10,7 @@
 #include "dynpipe.h"
 
 #include "access/xact.h"
-#include "run/batch.h"
+#include "batch/batch.h"
 #include "util/as_owner.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"

@@ -1,0 +1,66 @@
+/*
+ * load.h
+ *	  Files into a pipeline's tables.
+ *
+ *	  dp_discover   store -> ledger: new, changed and vanished files
+ *	  dp_load_file  one file, whole, in the caller's transaction: bytes ->
+ *	                records -> batches -> ledger
+ *	  dp_unload     the effect of a file out of every layer
+ *
+ *	  object ─> unpack ─> recode ─> reader (window, splitter) ─> DpRecords ─> batch
+ *
+ * A file is one partition, its records are numbered from 0; its row in
+ * dynpipe.checkpoint moves in the transaction of its rows.  Who owns the
+ * transaction decides what is atomic: dynpipe.run one subtransaction per file
+ * inside the caller's, workers one transaction per file.
+ */
+#ifndef DP_LOAD_H
+#define DP_LOAD_H
+
+#include "batch/batch.h"
+#include "catalog/file.h"
+#include "store/store.h"
+
+/* A pipeline that loads files, opened once and used for many. */
+typedef struct DpLoader
+{
+	MemoryContext cxt;
+	MemoryContext file_cxt;		/* one file: reset after each */
+	MemoryContext batch_cxt;	/* one batch: reset by dp_batch_begin */
+	const DpPlan *plan;
+	DpExec	   *exec;
+	DpFormat   *format;
+	DpStore    *store;
+	const char *authority;
+	const char *pattern;		/* key or glob, parameters put in */
+} DpLoader;
+
+/* What one file's load did. */
+typedef struct DpLoadResult
+{
+	DpLedger	ledger;			/* sums over its batches */
+	int64		bytes;			/* of the object, as stored */
+} DpLoadResult;
+
+/* PARAMS: DpSetting *, over those of the document.  [in a transaction] */
+extern DpLoader *dp_loader_open(const DpPipelineRow *row, List *params, MemoryContext parent);
+extern void dp_loader_close(DpLoader *loader);
+
+typedef struct DpDiscovered
+{
+	int64		seen;
+	int64		fresh;
+	int64		changed;
+	int64		removed;
+} DpDiscovered;
+
+/* [in a transaction] */
+extern DpDiscovered dp_discover(DpLoader *loader);
+
+/* [in a transaction] Raises what went wrong; the caller's (sub)transaction undoes it. */
+extern void dp_load_file(DpLoader *loader, DpFileRow *file, DpLoadResult *result);
+
+/* [in a transaction] */
+extern void dp_unload(DpLoader *loader, const DpFileRow *file, DpFileState state);
+
+#endif							/* DP_LOAD_H */
