@@ -226,6 +226,8 @@ build_field(DpBuild *build, int index, const DpColumnSpec *column)
 	field->type = look.type;
 	field->typmod = look.typmod;
 	dp_cast_init(&field->cast, field->type, field->typmod, build->plan->cxt);
+	if (column->inferred)
+		dp_cast_exact(&field->cast);
 	if (column->default_value)
 		build_default(build, index, column);
 }
