@@ -16,6 +16,7 @@
 #include "load/infer.h"
 #include "miscadmin.h"
 #include "source/source.h"
+#include "store/store.h"
 #include "util/sqlbuf.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -72,10 +73,14 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 	if (before != NULL)
 		check_same_stream(spec, before, row, doc);
 	each_table(spec, row ? row->id : 0, doc, check_writer);
-	if (list_length(doc->problems) == problems)
-		infer_columns(spec, before, owner, doc, applied);
-	if (list_length(doc->problems) > problems)
-		return;
+	if (spec->silver && dp_store_find(spec->scheme) != NULL)
+	{
+		/* Without types nothing sensible can be said about the rest. */
+		if (list_length(doc->problems) == problems)
+			infer_columns(spec, before, owner, doc, applied);
+		if (list_length(doc->problems) > problems)
+			return;
+	}
 	plan = dp_plan_build(spec, row ? row->id : 0, row ? row->version + 1 : 1, owner, false, doc,
 						 CurrentMemoryContext);
 	if (plan == NULL || list_length(doc->problems) > problems)
@@ -162,12 +167,9 @@ static void
 infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner, DpDocument *doc,
 			  List **applied)
 {
-	const char *seen;
+	const char *seen = dp_infer_columns(spec, spec->path, before, owner, doc);
 	ListCell   *lc;
 
-	if (dp_store_find(spec->scheme) == NULL)
-		return;
-	seen = dp_infer_columns(spec, spec->path, before, owner, doc);
 	foreach(lc, seen ? spec->columns : NIL)
 	{
 		DpColumnSpec *column = lfirst(lc);

@@ -71,6 +71,8 @@ extern DpInferType dp_infer_result(const DpInferColumn *column);
 extern const char *dp_infer_type_name(DpInferType type);
 /* The type an inferred type name stands for; DP_INFER_NTYPES: none of those offered. */
 extern DpInferType dp_infer_type_of(Oid type);
+/* Does type name TYPE, one of those offered, hold all that OLD holds, and more? */
+extern bool dp_infer_is_narrower(const char *old, const char *type);
 /* The narrowest type that holds all of type OLD and the value too. */
 extern DpInferType dp_infer_join(DpInferCasts *casts, DpInferType old, const char *s, int len);
 

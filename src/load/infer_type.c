@@ -156,6 +156,22 @@ dp_infer_type_of(Oid type)
 	return i;
 }
 
+bool
+dp_infer_is_narrower(const char *old, const char *type)
+{
+	Oid			from = InvalidOid;
+	Oid			to = InvalidOid;
+
+	for (int i = 0; i < DP_INFER_NTYPES; i++)
+	{
+		if (strcmp(types[i].name, old) == 0)
+			from = types[i].type;
+		if (strcmp(types[i].name, type) == 0)
+			to = types[i].type;
+	}
+	return OidIsValid(from) && OidIsValid(to) && dp_cast_widens(from, to);
+}
+
 DpInferType
 dp_infer_join(DpInferCasts *casts, DpInferType old, const char *s, int len)
 {
