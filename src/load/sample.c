@@ -61,6 +61,7 @@ static void drop_object(DpObject *object);
 static int	compare_keys(const ListCell *a, const ListCell *b);
 static List *read_file(const DpPipelineSpec *spec, DpStore *store, const DpObject *object,
 					   Size size);
+static DpCompression compression_of(const DpPipelineSpec *spec);
 static const char *encoding_of(const DpPipelineSpec *spec);
 static Size read_up_to(DpBytes *bytes, char *buf, Size size);
 static DpBytes *watch(DpBytes *below);
@@ -221,7 +222,8 @@ read_file(const DpPipelineSpec *spec, DpStore *store, const DpObject *object, Si
 	List	   *texts = list_make1(text);
 	Size		head;
 
-	unpacked = dp_bytes_unpack(store->ops->get(store, object, 0), DP_COMPRESSION_DETECT, &is);
+	unpacked = dp_bytes_unpack(store->ops->get(store, object, 0), compression_of(spec),
+							   &is);
 	watched = watch(unpacked);
 	bytes = dp_bytes_recode(watched, encoding_of(spec));
 	text->file = psprintf("%s://%s/%s", spec->scheme, spec->authority, object->key);
@@ -243,6 +245,19 @@ read_file(const DpPipelineSpec *spec, DpStore *store, const DpObject *object, Si
 		texts = lappend(texts, probe(spec, store, object, from, text, head));
 	}
 	return texts;
+}
+
+static DpCompression
+compression_of(const DpPipelineSpec *spec)
+{
+	static const char *const names[] = {
+		[DP_COMPRESSION_NONE] = "none",[DP_COMPRESSION_GZIP] = "gzip",[DP_COMPRESSION_ZSTD] = "zstd"
+	};
+
+	for (int i = DP_COMPRESSION_NONE; spec->compression != NULL && i < lengthof(names); i++)
+		if (strcmp(spec->compression, names[i]) == 0)
+			return i;
+	return DP_COMPRESSION_DETECT;
 }
 
 static const char *

@@ -61,7 +61,7 @@ dp_gold_build(DpBuild *build, int index)
 	gold->table = spec->table;
 	q->text = spec->query;
 	q->silver = &build->plan->spec->silver_table;
-	q->upsert = build->plan->upsert;
+	q->upsert = build->plan->upsert || build->plan->retracts;
 	if (!read_query(build, place, q) || !read_columns(build, place, q) ||
 		!check_stable(build, place, spec, q))
 		return;

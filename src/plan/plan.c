@@ -18,6 +18,7 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_type.h"
 #include "plan/build.h"
+#include "source/source.h"
 #include "util/as_owner.h"
 #include "util/attempt.h"
 #include "utils/builtins.h"
@@ -68,6 +69,8 @@ dp_plan_build(const DpPipelineSpec *spec, int64 pipeline_id, int32 version, Oid 
 	plan->version = version;
 	plan->owner = owner;
 	plan->spec = spec;
+	/* A stream only goes on; what is read as a whole may also be taken back as a whole. */
+	plan->retracts = dp_source_find(spec->scheme) == NULL;
 	dp_role_become_owner(&role, owner);
 	build_all(&build);
 	dp_role_restore(&role);
