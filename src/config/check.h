@@ -217,7 +217,6 @@ extern void dp_check_gold(DpCheck *chk, DpPipelineSpec *spec);
 #define DP_MAX_NAME		63
 extern char *dp_name_slug(const char *name);
 extern const char *dp_name_pipeline_problem(const char *name, const char **hint);
-extern const char *dp_name_column_problem(const char *name, const char **hint);
 extern const char *dp_name_rule_problem(const char *name, const char **hint);
 extern const char *dp_name_table_parse(const char *text, DpTableName *table, const char **hint);
 extern char *dp_name_table_text(const DpTableName *table);
