@@ -16,6 +16,7 @@
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "source/source.h"
+#include "store/store.h"
 #include "util/as_owner.h"
 #include "util/sqlbuf.h"
 #include "utils/builtins.h"
@@ -144,12 +145,28 @@ resolve(DpTableName *name)
 static void
 check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc)
 {
-	const DpSourceOps *ops = dp_source_find(spec->scheme);
-	ForeignServer *server = GetForeignServerByName(
-		spec->connection ? spec->connection : spec->authority, true);
+	const DpSourceOps *source = dp_source_find(spec->scheme);
+	const DpStoreOps *store = dp_store_find(spec->scheme);
 
-	if (ops != NULL)
-		ops->check(spec, server ? server->serverid : InvalidOid, owner, doc);
+	if (source != NULL)
+	{
+		ForeignServer *server = GetForeignServerByName(
+			spec->connection ? spec->connection : spec->authority, true);
+
+		source->check(spec, server ? server->serverid : InvalidOid, owner, doc);
+	}
+	else if (store != NULL)
+	{
+		DpStoreSpec where = {
+			.pipeline = spec->name,
+			.scheme = spec->scheme,
+			.authority = spec->authority,
+			.serverid = dp_store_server(spec->scheme, spec->authority, spec->connection, owner),
+			.user = owner
+		};
+
+		store->check(&where, spec->path, psprintf("%s/source", spec->pointer), doc);
+	}
 }
 
 /* A URL to write to is understood, but this version writes tables only. */
@@ -167,7 +184,11 @@ static void
 check_same_stream(const DpPipelineSpec *spec, const DpPipelineSpec *before,
 				  const DpPipelineRow *row, DpDocument *doc)
 {
-	if (strcmp(spec->path, before->path) != 0 && dp_catalog_checkpoints(row->id) != NIL)
+	bool		streams = dp_source_find(spec->scheme) != NULL ||
+		dp_source_find(before->scheme) != NULL;
+
+	if (streams && strcmp(spec->path, before->path) != 0 &&
+		dp_catalog_checkpoints(row->id) != NIL)
 		dp_config_add_problem(doc, psprintf("%s/source", spec->pointer),
 							  psprintf("Give the new source a pipeline of its own, or "
 									   "SELECT dynpipe.drop('%s') first; its tables stay.",
@@ -235,7 +256,9 @@ static void
 save(const DpPipelineSpec *spec, const DpPipelineRow *row, const DpPipelineSpec *before,
 	 Oid caller, const char *definition, bool changed, List **applied)
 {
-	const DpSourceOps *ops = dp_source_find(spec->scheme);
+	bool		streaming = dp_source_find(spec->scheme) != NULL;
+	bool		served = streaming || spec->watch_ms > 0 || spec->schedule != NULL ||
+		spec->target.url != NULL;
 	const char *action = row == NULL ? "create" : changed ? "alter" : "unchanged";
 	/* stopped by hand stays stopped, unless the document now says otherwise */
 	bool		enabled = before != NULL && before->enabled == spec->enabled ?
@@ -244,18 +267,18 @@ save(const DpPipelineSpec *spec, const DpPipelineRow *row, const DpPipelineSpec 
 
 	if (row == NULL)
 		id = dp_catalog_insert(spec->name, caller, definition, spec->enabled, spec->workers,
-							   ops->stream);
+							   streaming, served);
 	else
 	{
 		id = row->id;
 		if (changed)
-			dp_catalog_update(id, definition, enabled, spec->workers, ops->stream);
+			dp_catalog_update(id, definition, enabled, spec->workers, streaming, served);
 	}
 	if (changed)
 		dp_catalog_event(id, spec->name, "applied", "info",
 						 psprintf("version %d applied by %s", row ? row->version + 1 : 1,
 								  GetUserNameFromId(caller, false)), NULL);
-	if (changed && ops->stream && spec->enabled)
+	if (changed && served && spec->enabled)
 		dp_api_warn_not_preloaded();
 	if (changed)
 	{

@@ -139,6 +139,7 @@ typedef struct DpPlan
 	Oid			silver_relid;	/* InvalidOid: did not exist when the plan was made */
 	TupleDesc	silver_desc;	/* row type of the silver table as it is, or will be */
 	bool		upsert;
+	bool		retracts;		/* rows of append-only silver may be taken back (dynpipe_old) */
 	const char *append_sql;		/* INSERT INTO silver SELECT FROM dynpipe_rows RETURNING *: used
 								 * when the table cannot be written by multi-insert */
 	const char *found_sql;
