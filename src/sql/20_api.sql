@@ -61,3 +61,9 @@ RETURNS TABLE ("partition" integer, from_offset bigint, to_offset bigint, consum
 LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_run';
 COMMENT ON FUNCTION dynpipe.run(text, jsonb) IS
 'read what has arrived by now, in the caller''s transaction; needs no worker. One row per partition that had records. Example: SELECT * FROM dynpipe.run(''sales'')';
+
+CREATE FUNCTION dynpipe.publish(pipeline text)
+RETURNS TABLE (url text, action text, rows bigint, bytes bigint, state text, message text, hint text)
+LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_publish';
+COMMENT ON FUNCTION dynpipe.publish(text) IS
+'write the objects of a pipeline''s destination that are wanted now; one row per object. Each is visible at once and marked as written when the caller commits; after a rollback it is written again. Example: SELECT * FROM dynpipe.publish(''sales'')';
