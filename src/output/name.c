@@ -23,28 +23,30 @@ static const char *const formats[] = {
 	".csv", ".tsv", ".txt", ".text", ".json", ".ndjson", ".jsonl", NULL
 };
 
+static char *any_params(const char *path);
 static const char *relative_name(const DpPipelineSpec *spec, const char *source_key);
 static Size without(const char *const *suffixes, const char *name, Size len);
 static void append_clean(StringInfo buf, const char *name, Size len);
 
 char *
-dp_output_key(const DpPipelineSpec *spec, const char *source_key, const char *suffix)
+dp_output_key(const DpPipelineSpec *spec, const char *folder, const char *source_key,
+			  const char *number)
 {
 	const char *name = relative_name(spec, source_key);
 	Size		len = strlen(name);
-	Size		path = strlen(spec->target.path);
+	Size		path = strlen(folder);
 	StringInfoData key;
 
 	len = without(packings, name, len);
 	len = without(formats, name, len);
-	while (path > 0 && spec->target.path[path - 1] == '/')
+	while (path > 0 && folder[path - 1] == '/')
 		path--;
 	initStringInfo(&key);
-	appendBinaryStringInfo(&key, spec->target.path, path);
+	appendBinaryStringInfo(&key, folder, path);
 	if (path > 0)
 		appendStringInfoChar(&key, '/');
 	append_clean(&key, name, len);
-	appendStringInfo(&key, "%s%s%s", suffix ? suffix : "", dp_encoder_of(spec)->suffix,
+	appendStringInfo(&key, "%s%s%s", number ? number : "", dp_encoder_of(spec)->suffix,
 					 spec->target.compression && strcmp(spec->target.compression, "gzip") == 0 ?
 					 ".gz" : "");
 	return key.data;
@@ -61,21 +63,44 @@ bool
 dp_output_feeds_itself(const DpPipelineSpec *spec)
 {
 	static const char *const names[] = {"x", "x/x"};
+	const char *folder = spec->target.path;
+	char	   *pattern = any_params(spec->path);
 
 	if (strcmp(spec->scheme, spec->target.scheme) != 0 ||
 		strcmp(spec->authority, spec->target.authority) != 0)
 		return false;
-	if (!dp_glob_is_pattern(spec->path) && strstr(spec->path, "${") == NULL)
-		return strcmp(dp_output_key(spec, spec->path, NULL), spec->path) == 0;
+	if (!dp_glob_is_pattern(pattern))
+		return strcmp(dp_output_key(spec, folder, pattern, NULL), pattern) == 0;
 	for (int i = 0; i < lengthof(names); i++)
 	{
 		Size		fixed = relative_name(spec, spec->path) - spec->path;
 		char	   *source = psprintf("%.*s%s", (int) fixed, spec->path, names[i]);
 
-		if (dp_glob_match(spec->path, dp_output_key(spec, source, NULL)))
+		if (dp_glob_match(pattern, dp_output_key(spec, folder, source, NULL)))
 			return true;
 	}
 	return false;
+}
+
+/* PATH with "*" for every ${name}. */
+static char *
+any_params(const char *path)
+{
+	StringInfoData buf;
+	const char *end;
+
+	initStringInfo(&buf);
+	while (*path != '\0')
+	{
+		if (strncmp(path, "${", 2) == 0 && (end = strchr(path, '}')) != NULL)
+		{
+			appendStringInfoChar(&buf, '*');
+			path = end + 1;
+		}
+		else
+			appendStringInfoChar(&buf, *path++);
+	}
+	return buf.data;
 }
 
 /* What follows the folder that all of the source's files are in. */

@@ -18,9 +18,11 @@
 /*
  * [in the transaction that changed the rows of FILE_ID] Want them written, or
  * the object that holds them removed.  SOURCE_KEY is the file's key in the
- * source's store.  Nothing where the pipeline has no destination.
+ * source's store, FOLDER the destination's path with parameters put in, NULL
+ * when it has none.  Nothing where the pipeline has no destination.
  */
-extern void dp_output_write(const DpPlan *plan, int32 file_id, const char *source_key);
+extern void dp_output_write(const DpPlan *plan, int32 file_id, const char *source_key,
+							const char *folder);
 extern void dp_output_remove(const DpPlan *plan, int32 file_id);
 
 /* Do A and B write the same bytes to the same places? */
@@ -28,9 +30,9 @@ extern bool dp_output_same_target(const DpPipelineSpec *a, const DpPipelineSpec 
 
 /* name.c, pure.  Keys are as the store spells them. */
 
-/* The key of the object for SOURCE_KEY; SUFFIX (may be NULL) comes before the format's. */
-extern char *dp_output_key(const DpPipelineSpec *spec, const char *source_key,
-						   const char *suffix);
+/* The key in FOLDER of the object for SOURCE_KEY; NUMBER (may be NULL) ends its own name. */
+extern char *dp_output_key(const DpPipelineSpec *spec, const char *folder,
+						   const char *source_key, const char *number);
 extern char *dp_output_url(const DpPipelineSpec *spec, const char *key);
 /* Would the pipeline's source find what it wrote? */
 extern bool dp_output_feeds_itself(const DpPipelineSpec *spec);

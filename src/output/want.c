@@ -15,7 +15,7 @@ static bool want(const DpPlan *plan, int32 file_id, const char *source_key, cons
 static bool same(const char *a, const char *b);
 
 void
-dp_output_write(const DpPlan *plan, int32 file_id, const char *source_key)
+dp_output_write(const DpPlan *plan, int32 file_id, const char *source_key, const char *folder)
 {
 	const DpPipelineSpec *spec = plan->spec;
 	char	   *number = psprintf("-%d", file_id);
@@ -23,14 +23,16 @@ dp_output_write(const DpPlan *plan, int32 file_id, const char *source_key)
 
 	if (spec->target.url == NULL)
 		return;
+	if (folder == NULL)
+		folder = spec->target.path;
 	if (spec->on_change == DP_ON_CHANGE_APPEND)
-		key = dp_output_key(spec, source_key, number);
+		key = dp_output_key(spec, folder, source_key, number);
 	else
 		key = dp_catalog_output_key(plan->pipeline_id, source_key);
 	if (key == NULL)
-		key = dp_output_key(spec, source_key, NULL);
+		key = dp_output_key(spec, folder, source_key, NULL);
 	if (!want(plan, file_id, source_key, key) &&
-		!want(plan, file_id, source_key, dp_output_key(spec, source_key, number)))
+		!want(plan, file_id, source_key, dp_output_key(spec, folder, source_key, number)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("no name is left for the rows of \"%s\" at the destination", source_key),
