@@ -82,7 +82,7 @@ static bool
 read_query(DpBuild *build, const char *place, DpGoldQuery *q)
 {
 	Parse		parsed = {.text = q->text};
-	ErrorData  *error = dp_build_attempt(parse, &parsed);
+	ErrorData  *error = dp_attempt(parse, &parsed);
 
 	if (error)
 	{

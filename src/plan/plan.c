@@ -14,16 +14,15 @@
  */
 #include "dynpipe.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_type.h"
 #include "plan/build.h"
 #include "util/as_owner.h"
+#include "util/attempt.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 /* What a guarded look-up works on. */
 typedef struct TypeLookup
@@ -153,37 +152,6 @@ dp_build_problem(DpBuild *build, const char *place, const char *hint, const char
 	MemoryContextSwitchTo(old);
 }
 
-ErrorData *
-dp_build_attempt(DpAttempt fn, void *arg)
-{
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		fn(arg);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
-	/* A cancelled or out-of-memory build says nothing about the document. */
-	if (error && (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-				  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES))
-		ReThrowError(error);
-	return error;
-}
-
 static void
 build_fields(DpBuild *build)
 {
@@ -216,7 +184,7 @@ build_field(DpBuild *build, int index, const DpColumnSpec *column)
 	field->clean = palloc(sizeof(DpClean) * (list_length(column->clean) + 1));
 	foreach(lc, column->clean)
 		field->clean[field->nclean++] = lfirst_int(lc);
-	error = dp_build_attempt(look_up_type, &look);
+	error = dp_attempt(look_up_type, &look);
 	if (error)
 	{
 		dp_build_problem(build, psprintf("/schema/%d/type", index), type_hint(look.name),
@@ -226,6 +194,8 @@ build_field(DpBuild *build, int index, const DpColumnSpec *column)
 	field->type = look.type;
 	field->typmod = look.typmod;
 	dp_cast_init(&field->cast, field->type, field->typmod, build->plan->cxt);
+	if (column->inferred)
+		dp_cast_exact(&field->cast);
 	if (column->default_value)
 		build_default(build, index, column);
 }
@@ -236,7 +206,7 @@ build_default(DpBuild *build, int index, const DpColumnSpec *column)
 	DpField    *field = &build->plan->fields[index];
 	TypeLookup	look = {.type = field->type, .typmod = field->typmod,
 	.value = column->default_value};
-	ErrorData  *error = dp_build_attempt(read_default, &look);
+	ErrorData  *error = dp_attempt(read_default, &look);
 
 	if (error)
 	{
