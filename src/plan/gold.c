@@ -18,6 +18,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parser.h"
 #include "plan/gold.h"
+#include "util/attempt.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
