@@ -25,12 +25,14 @@ int			dp_retry_initial = 1000;
 int			dp_retry_max = 60000;
 int			dp_batch_timeout = 5 * 60 * 1000;
 int			dp_check_interval = 10000;
+char	   *dp_file_root = "";
 bool		dp_preloaded = false;
 
 PGDLLEXPORT void _PG_init(void);
 
 static void define_sizes(void);
 static void define_behaviour(void);
+static bool check_file_root(char **value, void **extra, GucSource source);
 
 /* Define the settings; register what needs shared_preload_libraries. */
 void
@@ -96,4 +98,22 @@ define_behaviour(void)
 							"Changes made by the functions of dynpipe are told at once.",
 							&dp_check_interval, 10 * 1000, 100, 3600 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomStringVariable("dynpipe.file_root",
+							   "Folder that all files of file:// must lie below.",
+							   "Empty: anywhere the server may reach.",
+							   &dp_file_root, "",
+							   PGC_SUSET, 0, check_file_root, NULL, NULL);
+}
+
+/* Kept without a '/' at its end: paths are compared with it. */
+static bool
+check_file_root(char **value, void **extra, GucSource source)
+{
+	if (**value != '\0' && !is_absolute_path(*value))
+	{
+		GUC_check_errdetail("It must be an absolute path, or empty.");
+		return false;
+	}
+	canonicalize_path(*value);
+	return true;
 }

@@ -89,6 +89,14 @@ typedef struct DpSplitter
 	/* CSV: names of the header line in order, NIL when there is none; for the decoder, infer */
 	List	   *header;			/* char * */
 	const char *description;	/* "delimiter ;, header, quote \"": for explain and the log */
+	/* How this file's records are to be decoded, as text for adopt; "" when all are alike. */
+	const char *layout;
+	/*
+	 * Bytes of the unfinished record that were looked at.  The caller may drop
+	 * so many from the window's start, setting this to 0: the end of a record
+	 * is found without keeping it.
+	 */
+	Size		seen;
 } DpSplitter;
 
 typedef struct DpFormatOps
@@ -109,11 +117,11 @@ typedef struct DpFormatOps
 	DpSplit		(*split) (DpSplitter *splitter, const char *s, Size len, bool at_end,
 						  DpSpan *span);
 	/*
-	 * Decode the records of this file from now on: header, delimiter.  Raises
-	 * ERRCODE_BAD_COPY_FILE_FORMAT when the file lacks a column that the
-	 * schema wants.  SPLITTER must outlive its use.
+	 * Decode records as LAYOUT says from now on (header, delimiter); it may
+	 * come from another process or time.  Raises ERRCODE_BAD_COPY_FILE_FORMAT
+	 * when the file lacks a column that the schema wants.
 	 */
-	void		(*adopt) (DpFormat *format, const DpSplitter *splitter);
+	void		(*adopt) (DpFormat *format, const char *layout);
 } DpFormatOps;
 
 /* Base of every format's private struct, first member. */

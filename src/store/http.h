@@ -46,9 +46,11 @@ struct DpHttpRequest
 	void		(*sign) (DpHttpRequest *request, void *arg);
 	void	   *sign_arg;
 	List	   *attempt_headers;
+	const char *ca;				/* PEM: trusted instead of the system's authorities; or NULL */
 	bool		plain;			/* http:// is allowed: the connection says so */
 	bool		metadata;		/* the cloud's metadata address may be reached: only for a
 								 * managed identity of a superuser's server */
+	bool		once;			/* try once, briefly: for cleaning up */
 	int			max_response;	/* bytes of the body kept; 0: 16 MB */
 };
 
