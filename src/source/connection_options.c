@@ -46,8 +46,8 @@ const DpOption dp_options[] = {
 	SERVER_OPT("token_endpoint", KAFKA | ADLS, ENDPOINT),
 	{"identity_endpoint", DP_OPTION_SERVER, ADLS, DP_OPTION_SUPERUSER, DP_OPTION_ENDPOINT},
 	SERVER_OPT("scope", KAFKA, TEXT),
-	{"ssl_ca_file", DP_OPTION_SERVER, BOTH, DP_OPTION_FILE, DP_OPTION_PATH},
-	{"ssl.ca.pem", DP_OPTION_SERVER, BOTH, DP_OPTION_CLIENT, DP_OPTION_PEM},
+	{"ssl_ca_file", DP_OPTION_SERVER, BOTH | ADLS, DP_OPTION_FILE, DP_OPTION_PATH},
+	{"ssl.ca.pem", DP_OPTION_SERVER, BOTH | ADLS, DP_OPTION_CLIENT, DP_OPTION_PEM},
 	CLIENT_ENUM("ssl.endpoint.identification.algorithm", DP_OPTION_SUPERUSER, "https, none"),
 
 	CLIENT_ENUM("broker.address.family", 0, "any, v4, v6"),
