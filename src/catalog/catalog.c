@@ -147,6 +147,7 @@ dp_catalog_delete(int64 id)
 		DP_STATEMENT("DELETE FROM dynpipe.quarantine_record WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.failure WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.gold_refresh WHERE pipeline_id = $1", INT8OID),
+		DP_STATEMENT("DELETE FROM dynpipe.output_object WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.pipeline_version WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.pipeline_table WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.source_file WHERE pipeline_id = $1", INT8OID),

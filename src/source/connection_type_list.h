@@ -5,3 +5,4 @@
  */
 DP_CONNECTION_TYPE(eventhubs, DP_TYPE_EVENTHUBS, dp_kafka_check_connection)
 DP_CONNECTION_TYPE(kafka, DP_TYPE_KAFKA, dp_kafka_check_connection)
+DP_CONNECTION_TYPE(adls, DP_TYPE_ADLS, dp_azure_check_connection)

@@ -41,14 +41,17 @@ struct DpHttpRequest
 	const char *secret_key;
 	/*
 	 * Called before every attempt, for signatures with a date: adds to
-	 * attempt_headers, which start empty.  NULL: none.
+	 * attempt_headers, which start as those of a resumed read (Range,
+	 * If-Match): they may have to be signed.  NULL: none.
 	 */
 	void		(*sign) (DpHttpRequest *request, void *arg);
 	void	   *sign_arg;
 	List	   *attempt_headers;
+	const char *ca;				/* PEM: trusted instead of the system's authorities; or NULL */
 	bool		plain;			/* http:// is allowed: the connection says so */
 	bool		metadata;		/* the cloud's metadata address may be reached: only for a
 								 * managed identity of a superuser's server */
+	bool		once;			/* try once, briefly: for cleaning up */
 	int			max_response;	/* bytes of the body kept; 0: 16 MB */
 };
 

@@ -4,3 +4,5 @@
  *	  than once, so no include guard.
  */
 DP_STORE(file)
+DP_STORE(abfss)
+DP_STORE(az)
