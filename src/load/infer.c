@@ -17,6 +17,7 @@
 #include "dynpipe.h"
 
 #include "catalog/pg_type.h"
+#include "config/params.h"
 #include "load/infer.h"
 #include "load/infer_names.h"
 #include "load/sample.h"
@@ -33,7 +34,6 @@
 typedef struct Inference
 {
 	DpPipelineSpec *spec;
-	const char *key;
 	Oid			owner;
 	MemoryContext cxt;
 	MemoryContext batch_cxt;
@@ -54,6 +54,7 @@ static bool only_empty_as_null(const DpColumnSpec *column);
 static void type_metadata(DpPipelineSpec *spec);
 static bool lacks_type(const DpPipelineSpec *spec);
 static void infer(void *arg);
+static char *key_of(const DpPipelineSpec *spec);
 static void make_fields(Inference *inf);
 static void make_field(DpField *field, const DpColumnSpec *column, Oid type);
 static void see_text(void *arg);
@@ -64,10 +65,10 @@ static void see_default(Inference *inf, DpInferColumn *seen, const char *value);
 static void add_problem(const DpPipelineSpec *spec, const ErrorData *error, DpDocument *doc);
 
 const char *
-dp_infer_columns(DpPipelineSpec *spec, const char *key, const DpPipelineSpec *before, Oid owner,
+dp_infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner,
 				 DpDocument *doc)
 {
-	Inference	inf = {.spec = spec,.key = key,.owner = owner};
+	Inference	inf = {.spec = spec,.owner = owner};
 	ErrorData  *error;
 
 	if (before != NULL && keep(spec, before))
@@ -193,7 +194,7 @@ infer(void *arg)
 	DpRole		role;
 	ListCell   *lc;
 
-	inf->texts = dp_sample_read(inf->spec, inf->key, inf->owner);
+	inf->texts = dp_sample_read(inf->spec, key_of(inf->spec), inf->owner);
 	if (inf->texts == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
@@ -216,6 +217,23 @@ infer(void *arg)
 	dp_role_restore(&role);
 	MemoryContextSwitchTo(caller);
 	decide(inf);
+}
+
+/* The path with the document's own parameters put in. */
+static char *
+key_of(const DpPipelineSpec *spec)
+{
+	pg_tz	   *zone = pg_tzset(spec->timezone ? spec->timezone : "UTC");
+	const char *problem;
+	const char *hint;
+	char	   *key = dp_params_put(spec->path, spec->params, GetCurrentTimestamp(), zone,
+									&problem, &hint);
+
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", problem),
+				 hint ? errhint("%s", hint) : 0));
+	return key;
 }
 
 static void
