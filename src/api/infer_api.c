@@ -14,6 +14,7 @@
 #include "load/infer.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "store/store.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
