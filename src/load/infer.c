@@ -44,6 +44,7 @@ typedef struct Inference
 	int			ncolumns;
 	DpField    *fields;			/* as text; for JSON followed by as many as json */
 	DpInferColumn *columns;
+	List	   *found;			/* DpSetting *: what the first file has shown */
 	int64		records;
 	int			files;
 } Inference;
@@ -62,10 +63,11 @@ static void see_record(Inference *inf, const Datum *values, const bool *isnull);
 static DpInferKind kind_of(Datum json);
 static void decide(Inference *inf);
 static void see_default(Inference *inf, DpInferColumn *seen, const char *value);
+static List *copy_settings(const List *settings);
 static void add_problem(const DpPipelineSpec *spec, const ErrorData *error, DpDocument *doc);
 
 const char *
-dp_infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner,
+dp_infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner, List **found,
 				 DpDocument *doc)
 {
 	Inference	inf = {.spec = spec,.owner = owner};
@@ -83,6 +85,8 @@ dp_infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner,
 	error = dp_attempt(infer, &inf);
 	if (error != NULL)
 		add_problem(spec, error, doc);
+	else if (found != NULL)
+		*found = copy_settings(inf.found);
 	MemoryContextDelete(inf.cxt);
 	return error != NULL ? NULL :
 		psprintf(INT64_FORMAT " records of %d file%s", inf.records, inf.files,
@@ -289,6 +293,8 @@ see_text(void *arg)
 	DpRecords	records = {0};
 
 	ops->adopt(format, dp_reader_splitter(reader)->layout);
+	if (inf->files == 0)
+		inf->found = dp_reader_splitter(reader)->found;
 	inf->files += inf->text->first;
 	for (int seen = 0; seen < SAMPLE_RECORDS; seen += records.n)
 	{
@@ -383,6 +389,23 @@ see_default(Inference *inf, DpInferColumn *seen, const char *value)
 		seen->fits = 0;
 	else
 		dp_infer_see(seen, &inf->casts, kind, value, strlen(value));
+}
+
+static List *
+copy_settings(const List *settings)
+{
+	List	   *copies = NIL;
+	ListCell   *lc;
+
+	foreach(lc, settings)
+	{
+		DpSetting  *copy = palloc(sizeof(DpSetting));
+
+		copy->name = pstrdup(((DpSetting *) lfirst(lc))->name);
+		copy->value = pstrdup(((DpSetting *) lfirst(lc))->value);
+		copies = lappend(copies, copy);
+	}
+	return copies;
 }
 
 /* What is wrong with the place goes to source, what is wrong with its files to schema. */
