@@ -61,3 +61,9 @@ RETURNS TABLE ("partition" integer, from_offset bigint, to_offset bigint, consum
 LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_run';
 COMMENT ON FUNCTION dynpipe.run(text, jsonb) IS
 'read what has arrived by now, in the caller''s transaction; needs no worker. One row per partition that had records. Example: SELECT * FROM dynpipe.run(''sales'')';
+
+CREATE FUNCTION dynpipe.list_files(url text, connection text DEFAULT NULL)
+RETURNS TABLE (file text, size bigint, version text, modified timestamptz)
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_list_files';
+COMMENT ON FUNCTION dynpipe.list_files(text, text) IS
+'the files that a URL or a pattern names, as a pipeline of the caller would find them; connection is the server to use. Example: SELECT * FROM dynpipe.list_files(''s3://data/in/*.csv'')';
