@@ -9,6 +9,8 @@
 #include "miscadmin.h"
 #include "batch/batch.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
 
 char *
 dp_api_text_arg(FunctionCallInfo fcinfo, int n)
@@ -29,6 +31,44 @@ dp_api_pipeline_arg(FunctionCallInfo fcinfo, int n)
 	row = dp_catalog_find(name, false);
 	dp_catalog_check_owner(row, GetUserId());
 	return row;
+}
+
+List *
+dp_api_params_arg(FunctionCallInfo fcinfo, int n)
+{
+	Jsonb	   *params = PG_GETARG_JSONB_P(n);
+	JsonbIterator *it = JsonbIteratorInit(&params->root);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	List	   *settings = NIL;
+	DpSetting  *setting = NULL;
+
+	if (JB_ROOT_IS_OBJECT(params))
+		(void) JsonbIteratorNext(&it, &value, true);
+	while (JB_ROOT_IS_OBJECT(params) &&
+		   (token = JsonbIteratorNext(&it, &value, true)) != WJB_END_OBJECT)
+	{
+		if (token == WJB_KEY)
+		{
+			setting = palloc0(sizeof(DpSetting));
+			setting->name = pnstrdup(value.val.string.val, value.val.string.len);
+			continue;
+		}
+		if (value.type != jbvString && value.type != jbvNumeric && value.type != jbvBool)
+			break;
+		setting->value = value.type == jbvString ?
+			pnstrdup(value.val.string.val, value.val.string.len) :
+			value.type == jbvBool ? pstrdup(value.val.boolean ? "true" : "false") :
+			numeric_normalize(value.val.numeric);
+		settings = lappend(settings, setting);
+		setting = NULL;
+	}
+	if (!JB_ROOT_IS_OBJECT(params) || setting != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("params must be a JSON object of texts, numbers and booleans"),
+				 errhint("For example: '{\"day\": \"2026-11-22\"}'.")));
+	return settings;
 }
 
 DpPipelineRow *

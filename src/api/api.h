@@ -16,6 +16,9 @@ extern char *dp_api_text_arg(FunctionCallInfo fcinfo, int n);
 /* The pipeline named by argument N; raises unless the caller has its owner's rights. */
 extern DpPipelineRow *dp_api_pipeline_arg(FunctionCallInfo fcinfo, int n);
 
+/* The members of jsonb argument N as DpSetting *; raises unless it is an object of scalars. */
+extern List *dp_api_params_arg(FunctionCallInfo fcinfo, int n);
+
 /*
  * The same pipeline, locked against batches and changes until the transaction
  * ends, as it is then; raises when it was dropped meanwhile.

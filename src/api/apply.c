@@ -12,11 +12,14 @@
 
 #include "api/api.h"
 #include "catalog/namespace.h"
-#include "executor/spi.h"
+#include "catalog/output.h"
 #include "foreign/foreign.h"
+#include "load/infer.h"
 #include "miscadmin.h"
+#include "output/destination.h"
+#include "output/output.h"
 #include "source/source.h"
-#include "util/as_owner.h"
+#include "store/store.h"
 #include "util/sqlbuf.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -28,7 +31,9 @@ typedef void (*TableVisit) (int64 id, const char *layer, const DpTableName *name
 static void resolve_names(DpPipelineSpec *spec);
 static void resolve(DpTableName *name);
 static void check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc);
-static void check_destination(const DpPipelineSpec *spec, DpDocument *doc);
+static void infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner,
+						  DpDocument *doc, List **applied);
+static void check_destination(const DpPipelineSpec *spec, int64 id, Oid owner, DpDocument *doc);
 static void check_same_stream(const DpPipelineSpec *spec, const DpPipelineSpec *before,
 							  const DpPipelineRow *row, DpDocument *doc);
 static void each_table(const DpPipelineSpec *spec, int64 id, DpDocument *doc, TableVisit visit);
@@ -67,10 +72,18 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 	}
 	resolve_names(spec);
 	check_source(spec, owner, doc);
-	check_destination(spec, doc);
+	check_destination(spec, row ? row->id : 0, owner, doc);
 	if (before != NULL)
 		check_same_stream(spec, before, row, doc);
 	each_table(spec, row ? row->id : 0, doc, check_writer);
+	if (spec->silver && dp_store_find(spec->scheme) != NULL)
+	{
+		/* Without types nothing sensible can be said about the rest. */
+		if (list_length(doc->problems) == problems)
+			infer_columns(spec, before, owner, doc, applied);
+		if (list_length(doc->problems) > problems)
+			return;
+	}
 	plan = dp_plan_build(spec, row ? row->id : 0, row ? row->version + 1 : 1, owner, false, doc,
 						 CurrentMemoryContext);
 	if (plan == NULL || list_length(doc->problems) > problems)
@@ -80,6 +93,8 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 		return;
 
 	definition = dp_spec_to_json(spec);
+	if (before != NULL && !dp_output_same_target(before, spec))
+		dp_catalog_output_forget(row->id);
 	save(spec, row, before, caller, definition,
 		 row == NULL || strcmp(row->definition, definition) != 0, applied);
 	run_changes(changes, owner, applied);
@@ -144,22 +159,54 @@ resolve(DpTableName *name)
 static void
 check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc)
 {
-	const DpSourceOps *ops = dp_source_find(spec->scheme);
-	ForeignServer *server = GetForeignServerByName(
-		spec->connection ? spec->connection : spec->authority, true);
+	const DpSourceOps *source = dp_source_find(spec->scheme);
+	const DpStoreOps *store = dp_store_find(spec->scheme);
 
-	if (ops != NULL)
-		ops->check(spec, server ? server->serverid : InvalidOid, owner, doc);
+	if (source != NULL)
+	{
+		ForeignServer *server = GetForeignServerByName(
+			spec->connection ? spec->connection : spec->authority, true);
+
+		source->check(spec, server ? server->serverid : InvalidOid, owner, doc);
+	}
+	else if (store != NULL)
+	{
+		DpStoreSpec where = {
+			.pipeline = spec->name,
+			.scheme = spec->scheme,
+			.authority = spec->authority,
+			.serverid = dp_store_server(spec->scheme, spec->authority, spec->connection, owner),
+			.user = owner
+		};
+
+		store->check(&where, spec->path, psprintf("%s/source", spec->pointer), doc);
+	}
 }
 
-/* A URL to write to is understood, but this version writes tables only. */
+/* What files decide: names and types that the document leaves open; told in the result. */
 static void
-check_destination(const DpPipelineSpec *spec, DpDocument *doc)
+infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner, DpDocument *doc,
+			  List **applied)
 {
-	if (spec->destination != NULL && strstr(spec->destination, "://") != NULL)
-		dp_config_add_problem(doc, psprintf("%s/destination", spec->pointer),
-							  "Leave destination out, or give the name of the silver table.",
-							  "this version does not write to a URL");
+	const char *seen = dp_infer_columns(spec, spec->path, before, owner, doc);
+	ListCell   *lc;
+
+	foreach(lc, seen ? spec->columns : NIL)
+	{
+		DpColumnSpec *column = lfirst(lc);
+
+		if (column->inferred && (before == NULL || dp_infer_known(before, column->name) == NULL))
+			add(applied, "infer", "column", dp_sql("%T.%I", &spec->silver_table, column->name),
+				psprintf("%s, from %s", column->type, seen));
+	}
+}
+
+/* A URL to write to: of the owner's, by files, and nobody else's. */
+static void
+check_destination(const DpPipelineSpec *spec, int64 id, Oid owner, DpDocument *doc)
+{
+	if (spec->target.url != NULL && spec->silver && dp_store_find(spec->scheme) != NULL)
+		dp_destination_check(spec, id, owner, doc);
 }
 
 /* Positions belong to one topic: another one would be read from the middle. */
@@ -167,7 +214,11 @@ static void
 check_same_stream(const DpPipelineSpec *spec, const DpPipelineSpec *before,
 				  const DpPipelineRow *row, DpDocument *doc)
 {
-	if (strcmp(spec->path, before->path) != 0 && dp_catalog_checkpoints(row->id) != NIL)
+	bool		streams = dp_source_find(spec->scheme) != NULL ||
+		dp_source_find(before->scheme) != NULL;
+
+	if (streams && strcmp(spec->path, before->path) != 0 &&
+		dp_catalog_checkpoints(row->id) != NIL)
 		dp_config_add_problem(doc, psprintf("%s/source", spec->pointer),
 							  psprintf("Give the new source a pipeline of its own, or "
 									   "SELECT dynpipe.drop('%s') first; its tables stay.",
@@ -213,19 +264,13 @@ add_table(int64 id, const char *layer, const DpTableName *name, const char *poin
 static void
 run_changes(List *changes, Oid owner, List **applied)
 {
-	DpRole		role;
 	ListCell   *lc;
 
 	foreach(lc, changes)
 	{
 		DpChange   *change = lfirst(lc);
 
-		dp_role_become_owner(&role, owner);
-		SPI_connect();
-		if (SPI_execute(change->sql, false, 0) < 0)
-			elog(ERROR, "cannot run: %s", change->sql);
-		SPI_finish();
-		dp_role_restore(&role);
+		dp_plan_run_change(change, owner);
 		add(applied, change->action, change->object, change->name, change->detail);
 	}
 }
@@ -235,7 +280,9 @@ static void
 save(const DpPipelineSpec *spec, const DpPipelineRow *row, const DpPipelineSpec *before,
 	 Oid caller, const char *definition, bool changed, List **applied)
 {
-	const DpSourceOps *ops = dp_source_find(spec->scheme);
+	bool		streaming = dp_source_find(spec->scheme) != NULL;
+	bool		served = streaming || spec->watch_ms > 0 || spec->schedule != NULL ||
+		spec->target.url != NULL;
 	const char *action = row == NULL ? "create" : changed ? "alter" : "unchanged";
 	/* stopped by hand stays stopped, unless the document now says otherwise */
 	bool		enabled = before != NULL && before->enabled == spec->enabled ?
@@ -244,18 +291,18 @@ save(const DpPipelineSpec *spec, const DpPipelineRow *row, const DpPipelineSpec 
 
 	if (row == NULL)
 		id = dp_catalog_insert(spec->name, caller, definition, spec->enabled, spec->workers,
-							   ops->stream);
+							   streaming, served);
 	else
 	{
 		id = row->id;
 		if (changed)
-			dp_catalog_update(id, definition, enabled, spec->workers, ops->stream);
+			dp_catalog_update(id, definition, enabled, spec->workers, streaming, served);
 	}
 	if (changed)
 		dp_catalog_event(id, spec->name, "applied", "info",
 						 psprintf("version %d applied by %s", row ? row->version + 1 : 1,
 								  GetUserNameFromId(caller, false)), NULL);
-	if (changed && ops->stream && spec->enabled)
+	if (changed && served && spec->enabled)
 		dp_api_warn_not_preloaded();
 	if (changed)
 	{

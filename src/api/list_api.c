@@ -51,6 +51,7 @@ dynpipe_list_files(PG_FUNCTION_ARGS)
 				 errmsg("there are no files behind scheme \"%.40s\"", spec.scheme),
 				 errhint("Schemes of files are: %s.", dp_store_names())));
 	spec.serverid = dp_store_server(spec.scheme, spec.authority, connection, spec.user);
+	store = dp_store_open(&spec);
 	check(ops, &spec, path);
 	if (dp_glob_is_pattern(path) && !ops->lists && strpbrk(path, "*") != NULL)
 		ereport(ERROR,
@@ -58,7 +59,6 @@ dynpipe_list_files(PG_FUNCTION_ARGS)
 				 errmsg("files of scheme \"%s\" cannot be listed", spec.scheme),
 				 errhint("Name one file.")));
 	listing.place = psprintf("%s://%s/", spec.scheme, spec.authority);
-	store = dp_store_open(&spec);
 	dp_store_glob(store, path, put_object, &listing);
 	ops->close(store);
 	return (Datum) 0;

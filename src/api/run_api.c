@@ -1,8 +1,10 @@
 /*
  * run_api.c
- *	  dynpipe.run: read what has arrived by now, in the caller's transaction.
+ *	  dynpipe.run: load what is there by now, in the caller's transaction.
  *
- * The ends of the partitions are noted at the start and the run stops there.
+ * Files: discovery, then each file that waits in a subtransaction of its own.
+ *
+ * A stream: the ends of the partitions are noted at the start and the run stops there.
  * A worker that serves the same pipeline at the same time is held back by the
  * pipeline's lock; when it goes on, its idea of the position is stale, its
  * compare-and-swap fails, and it starts again from the stored one.
@@ -13,6 +15,7 @@
 #include "api/api.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "load/load.h"
 #include "run/feed.h"
 #include "run/wake.h"
 #include "storage/latch.h"
@@ -25,6 +28,10 @@
 
 PG_FUNCTION_INFO_V1(dynpipe_run);
 
+static void run_files(FunctionCallInfo fcinfo, const DpPipelineRow *row, List *params);
+static void put_file(const DpFileRow *file, const DpLoadResult *result, const ErrorData *error,
+					 void *arg);
+static void run_stream(FunctionCallInfo fcinfo, const DpPipelineRow *row);
 static List *read_all(DpFeed *feed);
 static bool at_end(const DpFeed *feed);
 static List *add_ledger(List *totals, const DpBatch *batch);
@@ -35,10 +42,48 @@ Datum
 dynpipe_run(PG_FUNCTION_ARGS)
 {
 	DpPipelineRow *row = dp_api_pipeline_arg(fcinfo, 0);
-	DpFeed	   *feed;
 
 	InitMaterializedSRF(fcinfo, 0);
 	row = dp_api_lock(row);
+	if (row->streaming)
+		run_stream(fcinfo, row);
+	else
+		run_files(fcinfo, row, dp_api_params_arg(fcinfo, 1));
+	dp_run_wake_at_commit();
+	return (Datum) 0;
+}
+
+static void
+run_files(FunctionCallInfo fcinfo, const DpPipelineRow *row, List *params)
+{
+	DpLoader   *loader = dp_loader_open(row, params, CurrentMemoryContext);
+
+	dp_discover(loader);
+	dp_load_waiting(loader, true, put_file, fcinfo);
+	dp_loader_close(loader);
+}
+
+/* One row of the result. */
+static void
+put_file(const DpFileRow *file, const DpLoadResult *result, const ErrorData *error, void *arg)
+{
+	const DpLedger *t = &result->ledger;
+	const char *columns[] = {
+		file->url, dp_file_state_name(error ? DP_FILE_FAILED : DP_FILE_LOADED),
+		psprintf("%d", file->id), "0", psprintf(INT64_FORMAT, t->next_offset),
+		psprintf(INT64_FORMAT, t->consumed), psprintf(INT64_FORMAT, t->loaded),
+		psprintf(INT64_FORMAT, t->deduplicated), psprintf(INT64_FORMAT, t->dropped),
+		psprintf(INT64_FORMAT, t->quarantined), error ? error->message : NULL
+	};
+
+	dp_api_put_row(arg, columns, lengthof(columns));
+}
+
+static void
+run_stream(FunctionCallInfo fcinfo, const DpPipelineRow *row)
+{
+	DpFeed	   *feed;
+
 	feed = dp_feed_create(row->id, 0, 1, (Size) dp_worker_memory * 1024 / 4, -1,
 						  CurrentMemoryContext);
 	dp_feed_load(feed, row);
@@ -48,8 +93,6 @@ dynpipe_run(PG_FUNCTION_ARGS)
 	dp_feed_take_positions(feed);
 	put_totals(fcinfo, read_all(feed));
 	dp_feed_destroy(feed);
-	dp_run_wake_at_commit();
-	return (Datum) 0;
 }
 
 /* Batch after batch until the ends that discover gave; DpLedger * per partition. */
@@ -143,11 +186,11 @@ put_totals(FunctionCallInfo fcinfo, List *totals)
 	{
 		DpLedger   *t = lfirst(lc);
 		const char *columns[] = {
-			psprintf("%d", t->partition),
+			NULL, "loaded", psprintf("%d", t->partition),
 			psprintf(INT64_FORMAT, t->expected), psprintf(INT64_FORMAT, t->next_offset),
 			psprintf(INT64_FORMAT, t->consumed), psprintf(INT64_FORMAT, t->loaded),
 			psprintf(INT64_FORMAT, t->deduplicated), psprintf(INT64_FORMAT, t->dropped),
-			psprintf(INT64_FORMAT, t->quarantined)
+			psprintf(INT64_FORMAT, t->quarantined), NULL
 		};
 
 		dp_api_put_row(fcinfo, columns, lengthof(columns));

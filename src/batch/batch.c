@@ -23,7 +23,7 @@
 
 static bool running = false;
 
-static void run_stages(DpBatch *batch);
+static void run_stages(void *arg);
 static void write_tables(DpBatch *batch, int lo, int hi);
 static void isolate(DpBatch *batch, DpStage stage, const char *name, int lo, int hi);
 static ErrorData *attempt(DpBatch *batch, DpStage stage, int lo, int hi);
@@ -51,16 +51,7 @@ dp_batch_run(DpBatch *batch, int64 (*position) (int32, void *), void *arg)
 	allocate(batch);
 	dp_table_check_at_once();
 	batch->id = dp_catalog_next_batch();
-	running = true;
-	PG_TRY();
-	{
-		run_stages(batch);
-	}
-	PG_FINALLY();
-	{
-		running = false;
-	}
-	PG_END_TRY();
+	dp_batch_guard(run_stages, batch);
 	dp_batch_quarantine(batch);
 	dp_batch_ledger(batch, position, arg);
 	dp_catalog_advance(batch->plan->pipeline_id, batch->plan->version, batch->id,
@@ -109,10 +100,28 @@ dp_batch_is_data_error(int sqlerrcode)
 	return sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
 }
 
+void
+dp_batch_guard(void (*fn) (void *arg), void *arg)
+{
+	bool		was_running = running;
+
+	running = true;
+	PG_TRY();
+	{
+		fn(arg);
+	}
+	PG_FINALLY();
+	{
+		running = was_running;
+	}
+	PG_END_TRY();
+}
+
 /* All that executes users' code. */
 static void
-run_stages(DpBatch *batch)
+run_stages(void *arg)
 {
+	DpBatch    *batch = arg;
 	int			n = batch->records.n;
 	ErrorData  *error;
 

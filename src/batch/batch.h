@@ -42,6 +42,7 @@ typedef struct DpBatch
 	DpExec	   *exec;
 	DpFormat   *format;
 	int64		id;				/* _batch */
+	bool		replay;			/* records come from bronze: it has them, gold comes later */
 	DpRecords	records;
 
 	/* per record */
@@ -75,6 +76,9 @@ extern void dp_batch_run(DpBatch *batch, int64 (*position) (int32 partition, voi
 
 /* Is the caller code of a user's that a batch of this process executes? */
 extern bool dp_batch_is_running(void);
+
+/* Call FN(ARG), which executes users' code as a batch does. */
+extern void dp_batch_guard(void (*fn) (void *arg), void *arg);
 
 /* A stage works on records lo <= i < hi and raises for the first it cannot treat. */
 typedef void (*DpStage) (DpBatch *batch, int lo, int hi);

@@ -36,7 +36,7 @@ dp_batch_bronze(DpBatch *batch, int lo, int hi)
 	Relation	rel;
 	DpSink		sink;
 
-	if (!batch->plan->spec->bronze)
+	if (!batch->plan->spec->bronze || batch->replay)
 		return;
 	dp_role_become_owner(&role, batch->plan->owner);
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -109,6 +109,8 @@ static bool
 decode_record(DpBatch *batch, const DpRecord *rec, Datum *values, bool *isnull,
 			  DpReject *reject)
 {
+	if (rec->problem != NULL)
+		return dp_reject(reject, "read", NULL, ERRCODE_BAD_COPY_FILE_FORMAT, "%s", rec->problem);
 	if (rec->value_len >= 0)
 		return dp_format_decode(batch->format, rec, values, isnull, reject);
 	if (batch->plan->upsert)

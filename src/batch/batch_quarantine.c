@@ -16,18 +16,18 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#define NCOLUMNS 14
+#define NCOLUMNS 15
 
 static const char *const names[NCOLUMNS] = {
 	"pipeline_id", "partition", "offset", "timestamp", "key", "value", "headers",
-	"stage", "column_name", "rule", "sqlstate", "message", "batch", "version"
+	"stage", "column_name", "rule", "sqlstate", "message", "batch", "version", "line"
 };
 static const Oid types[NCOLUMNS] = {
 	INT8OID, INT4OID, INT8OID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID, JSONBOID,
-	TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID
+	TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, INT8OID
 };
 static const int32 typmods[NCOLUMNS] = {
-	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1
 };
 
 static bool any_rejected(const DpBatch *batch);
@@ -90,6 +90,8 @@ add_row(DpSink *sink, const DpBatch *batch, int i)
 	v[11] = CStringGetTextDatum(why->reason.message);
 	v[12] = Int64GetDatum(batch->id);
 	v[13] = Int32GetDatum(batch->plan->version);
+	v[14] = Int64GetDatum(rec->line);
+	isnull[14] = rec->line == 0;
 	dp_sink_row(sink, v, isnull);
 }
 

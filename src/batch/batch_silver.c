@@ -134,7 +134,7 @@ write_rows(DpBatch *batch, Relation silver, int lo, int hi)
 		dp_batch_upsert(batch, lo, hi);
 	else
 		append_rows(batch, silver, lo, hi);
-	if (plan->ngold > 0)
+	if (plan->ngold > 0 && !batch->replay)
 		dp_batch_gold(batch);
 }
 

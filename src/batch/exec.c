@@ -59,6 +59,7 @@ static void register_relation(DpExec *exec, DpRelation which);
 static TupleDesc relation_desc(DpExec *exec, DpRelation which);
 static SPIPlanPtr prepare(DpExec *exec, const char *sql);
 static Prepared *find_prepared(DpExec *exec, const char *sql);
+static void open_into(IntoReceiver *into, DpExec *exec, DpRelation which);
 static bool into_receive(TupleTableSlot *slot, DestReceiver *self);
 static void into_startup(DestReceiver *self, int operation, TupleDesc desc);
 static bool fits(Form_pg_attribute from, Form_pg_attribute to);
@@ -145,7 +146,36 @@ dp_exec_run(DpExec *exec, const char *sql, DestReceiver *dest)
 uint64
 dp_exec_run_into(DpExec *exec, const char *sql, DpRelation which, uint64 *flagged)
 {
-	IntoReceiver into = {
+	IntoReceiver into;
+	uint64		n;
+
+	open_into(&into, exec, which);
+	n = dp_exec_run(exec, sql, &into.pub);
+	dp_exec_set_rows(exec, which, n);
+	if (flagged)
+		*flagged = into.flagged;
+	return n;
+}
+
+uint64
+dp_exec_run_once_into(DpExec *exec, const char *sql, DpRelation which)
+{
+	IntoReceiver into;
+	SPIExecuteOptions options = {.dest = &into.pub};
+	int			rc;
+
+	open_into(&into, exec, which);
+	rc = SPI_execute_extended(sql, &options);
+	if (rc < 0)
+		elog(ERROR, "pipeline statement failed: %s: %s", SPI_result_code_string(rc), sql);
+	dp_exec_set_rows(exec, which, SPI_processed);
+	return SPI_processed;
+}
+
+static void
+open_into(IntoReceiver *into, DpExec *exec, DpRelation which)
+{
+	*into = (IntoReceiver) {
 		.pub = {
 			.receiveSlot = into_receive,
 			.rStartup = into_startup,
@@ -156,15 +186,8 @@ dp_exec_run_into(DpExec *exec, const char *sql, DpRelation which, uint64 *flagge
 		.store = exec->enr[which].reldata,
 		.target = relation_desc(exec, which)
 	};
-	uint64		n;
-
-	into.values = palloc(sizeof(Datum) * into.target->natts);
-	into.isnull = palloc(sizeof(bool) * into.target->natts);
-	n = dp_exec_run(exec, sql, &into.pub);
-	dp_exec_set_rows(exec, which, n);
-	if (flagged)
-		*flagged = into.flagged;
-	return n;
+	into->values = palloc(sizeof(Datum) * into->target->natts);
+	into->isnull = palloc(sizeof(bool) * into->target->natts);
 }
 
 /* Called when exec->cxt goes, in whatever way. */

@@ -58,6 +58,9 @@ extern uint64 dp_exec_run(DpExec *exec, const char *sql, DestReceiver *dest);
 extern uint64 dp_exec_run_into(DpExec *exec, const char *sql, DpRelation which,
 							   uint64 *flagged);
 
+/* The same for a statement that is not worth keeping. */
+extern uint64 dp_exec_run_once_into(DpExec *exec, const char *sql, DpRelation which);
+
 /* For rStartup of other receivers: raises unless RESULT begins with TARGET's columns. */
 extern void dp_exec_check_result(TupleDesc target, TupleDesc result);
 

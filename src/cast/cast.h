@@ -47,6 +47,15 @@ struct DpCast
 /* Prepare CAST for (TYPE, TYPMOD); catalog lookups; FmgrInfo lives in CXT. */
 extern void dp_cast_init(DpCast *cast, Oid type, int32 typmod, MemoryContext cxt);
 
+/*
+ * From now on refuse what the type would cut off: the time of a date, the zone
+ * of a timestamp.  For columns whose type was inferred.
+ */
+extern void dp_cast_exact(DpCast *cast);
+
+/* Can every value of type FROM be changed to type TO and still say what it said? */
+extern bool dp_cast_widens(Oid from, Oid to);
+
 /* Does a domain accept NULL?  True at once for any other type. */
 extern bool dp_cast_null(DpCast *cast, DpReject *reject);
 

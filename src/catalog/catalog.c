@@ -22,7 +22,7 @@
 
 #define PIPELINE_COLUMNS \
 	"SELECT p.id, p.name, p.owner::oid, p.version, p.definition, p.enabled, p.home," \
-	"       p.workers, p.streaming, r.oid IS NOT NULL" \
+	"       p.workers, p.streaming, r.oid IS NOT NULL, p.served" \
 	"  FROM dynpipe.pipeline p LEFT JOIN pg_catalog.pg_roles r ON r.oid = p.owner::oid "
 
 static DpPipelineRow *read_pipeline(DpStatementScope *scope, uint64 row);
@@ -75,18 +75,18 @@ dp_catalog_all(void)
 /* Insert the pipeline and its first version; returns its id. */
 int64
 dp_catalog_insert(const char *name, Oid owner, const char *definition,
-				  bool enabled, int workers, bool streaming)
+				  bool enabled, int workers, bool streaming, bool served)
 {
 	static DpStatement st = DP_STATEMENT(
-		"INSERT INTO dynpipe.pipeline (name, owner, definition, enabled, workers, streaming, home)"
-		" VALUES ($1, $2::regrole, $3, $4, $5, $6, $7) RETURNING id",
-		TEXTOID, OIDOID, TEXTOID, BOOLOID, INT4OID, BOOLOID, TEXTOID);
+		"INSERT INTO dynpipe.pipeline (name, owner, definition, enabled, workers, streaming, home,"
+		" served) VALUES ($1, $2::regrole, $3, $4, $5, $6, $7, $8) RETURNING id",
+		TEXTOID, OIDOID, TEXTOID, BOOLOID, INT4OID, BOOLOID, TEXTOID, BOOLOID);
 	DpStatementScope scope;
 	int64		id;
 	Datum		args[] = {
 		CStringGetTextDatum(name), ObjectIdGetDatum(owner), CStringGetTextDatum(definition),
 		BoolGetDatum(enabled), Int32GetDatum(workers), BoolGetDatum(streaming),
-		CStringGetTextDatum(dp_catalog_home())
+		CStringGetTextDatum(dp_catalog_home()), BoolGetDatum(served)
 	};
 
 	dp_statement_begin(&scope);
@@ -99,16 +99,17 @@ dp_catalog_insert(const char *name, Oid owner, const char *definition,
 
 /* A new definition: the version goes up by one. */
 void
-dp_catalog_update(int64 id, const char *definition, bool enabled, int workers, bool streaming)
+dp_catalog_update(int64 id, const char *definition, bool enabled, int workers, bool streaming,
+				  bool served)
 {
 	static DpStatement st = DP_STATEMENT(
 		"UPDATE dynpipe.pipeline SET definition = $2, enabled = $3, workers = $4, streaming = $5,"
-		" version = version + 1, changed_at = pg_catalog.now() WHERE id = $1",
-		INT8OID, TEXTOID, BOOLOID, INT4OID, BOOLOID);
+		" served = $6, version = version + 1, changed_at = pg_catalog.now() WHERE id = $1",
+		INT8OID, TEXTOID, BOOLOID, INT4OID, BOOLOID, BOOLOID);
 	DpStatementScope scope;
 	Datum		args[] = {
 		Int64GetDatum(id), CStringGetTextDatum(definition), BoolGetDatum(enabled),
-		Int32GetDatum(workers), BoolGetDatum(streaming)
+		Int32GetDatum(workers), BoolGetDatum(streaming), BoolGetDatum(served)
 	};
 
 	dp_statement_begin(&scope);
@@ -146,8 +147,10 @@ dp_catalog_delete(int64 id)
 		DP_STATEMENT("DELETE FROM dynpipe.quarantine_record WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.failure WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.gold_refresh WHERE pipeline_id = $1", INT8OID),
+		DP_STATEMENT("DELETE FROM dynpipe.output_object WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.pipeline_version WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.pipeline_table WHERE pipeline_id = $1", INT8OID),
+		DP_STATEMENT("DELETE FROM dynpipe.source_file WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.pipeline WHERE id = $1", INT8OID),
 	};
 	DpStatementScope scope;
@@ -280,6 +283,7 @@ read_pipeline(DpStatementScope *scope, uint64 row)
 	p->home = dp_statement_text(scope, row, 7);
 	p->workers = dp_statement_int32(row, 8, 1);
 	p->streaming = DatumGetBool(dp_statement_value(row, 9, &isnull));
+	p->served = DatumGetBool(dp_statement_value(row, 11, &isnull));
 	if (!DatumGetBool(dp_statement_value(row, 10, &isnull)))
 		p->owner = InvalidOid;
 	return p;

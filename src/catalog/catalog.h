@@ -27,6 +27,7 @@ typedef struct DpPipelineRow
 	char	   *home;
 	int32		workers;
 	bool		streaming;
+	bool		served;			/* run by workers */
 } DpPipelineRow;
 
 /* Position and ledger of one partition; for updates, the amounts to add. */
@@ -61,9 +62,9 @@ extern DpPipelineRow *dp_catalog_get(int64 id);	/* NULL when gone */
 extern List *dp_catalog_all(void);	/* DpPipelineRow *, by name */
 
 extern int64 dp_catalog_insert(const char *name, Oid owner, const char *definition,
-							   bool enabled, int workers, bool streaming);
+							   bool enabled, int workers, bool streaming, bool served);
 extern void dp_catalog_update(int64 id, const char *definition, bool enabled,
-							  int workers, bool streaming);
+							  int workers, bool streaming, bool served);
 extern void dp_catalog_set_enabled(int64 id, bool enabled);
 extern void dp_catalog_delete(int64 id);
 

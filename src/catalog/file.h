@@ -11,12 +11,13 @@
  *	  pending -> loaded -> replaced (a newer version took its place)
  *	     |   \             unloaded (by hand, or its object is gone)
  *	     |    failed -> (next try) loaded
- *	     +-> gone, ignored
+ *	     +-> gone
  */
 #ifndef DP_FILE_H
 #define DP_FILE_H
 
 #include "catalog/catalog.h"
+#include "utils/elog.h"
 
 typedef enum DpFileState
 {
@@ -25,8 +26,7 @@ typedef enum DpFileState
 	DP_FILE_FAILED,
 	DP_FILE_REPLACED,
 	DP_FILE_UNLOADED,
-	DP_FILE_GONE,				/* vanished before it could be loaded */
-	DP_FILE_IGNORED				/* another version of a loaded file, on_change: ignore */
+	DP_FILE_GONE				/* vanished before it could be loaded */
 } DpFileState;
 
 typedef struct DpFileRow
@@ -39,8 +39,58 @@ typedef struct DpFileRow
 	int64		modified_ms;	/* -1: not known */
 	DpFileState state;
 	int32		failures;		/* in a row */
+	char	   *layout;			/* of a loaded one, see DpSplitter; or NULL */
 } DpFileRow;
 
 extern const char *dp_file_state_name(DpFileState state);
+
+/* The key within its store of a URL of the ledger; points into URL. */
+extern char *dp_file_key(const char *url);
+
+/* What a listing found; arrays of N texts and numbers, see DpObject. */
+typedef struct DpSeenFiles
+{
+	int			n;
+	char	  **url;
+	char	  **version;
+	int64	   *size;
+	int64	   *modified_ms;
+} DpSeenFiles;
+
+/*
+ * Enter what was seen: unknown files as pending; a waiting file that changed
+ * takes its new version; a loaded one that changed is followed by a pending
+ * row of the new version, unless KEEP_FIRST.  *FRESH and *CHANGED count.
+ */
+extern void dp_file_see(int64 pipeline_id, const DpSeenFiles *seen, bool keep_first,
+						int64 *fresh, int64 *changed);
+
+/* Current rows that a complete listing would have to show: DpFileRow * with id, url, state. */
+extern List *dp_file_expected(int64 pipeline_id, bool loaded_too);
+
+/*
+ * The next file to load, its row locked; NULL when there is none that nobody
+ * else is loading.  RETRY: failed ones need not wait for their next try, but
+ * are given once in a transaction only.
+ */
+extern DpFileRow *dp_file_next(int64 pipeline_id, bool retry);
+/* How many wait, and their bytes; when the next failed one is due (0: none). */
+extern void dp_file_waiting(int64 pipeline_id, int64 *files, int64 *bytes, TimestampTz *due);
+/* By url, newest version first; or by id (url NULL).  DpFileRow *, locked. */
+extern List *dp_file_find(int64 pipeline_id, const char *url, int32 id);
+
+/* Not CURRENT: should its object be seen again, it is a new file. */
+extern void dp_file_set_state(int32 id, DpFileState state, bool current);
+extern void dp_file_set_loaded(int32 id, const char *layout, int64 batch);
+extern void dp_file_set_failed(int32 id, const ErrorData *error, int64 wait_ms);
+
+/* Let the object of file ID wait to be loaded, as a new file; returns how many wait for it. */
+extern int64 dp_file_again(int32 id);
+
+/* Its checkpoint row counts nothing any more, its quarantined records are forgotten. */
+extern void dp_file_forget(int64 pipeline_id, int32 id);
+/* The ledger of all files as if none had been read, for a replay from bronze. */
+extern void dp_file_reset(int64 pipeline_id);
+extern char *dp_file_layout(int32 id);	/* or NULL */
 
 #endif							/* DP_FILE_H */

@@ -54,6 +54,9 @@ extern char *dp_spec_to_json(const DpPipelineSpec *spec);
 /* The spec back from dp_spec_to_json's text; raises when it is not valid. */
 extern DpPipelineSpec *dp_spec_from_json(const char *json);
 
+/* May a column be called NAME?  NULL, or why not, with what to do in *HINT. */
+extern const char *dp_name_column_problem(const char *name, const char **hint);
+
 /* Nearest of NAMES (NULL-terminated) to NAME by edit distance, or NULL if none is near. */
 extern const char *dp_nearest(const char *name, const char *const *names);
 

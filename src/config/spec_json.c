@@ -72,3 +72,31 @@ dp_write_text(StringInfo buf, const char *text)
 	else
 		escape_json(buf, text);
 }
+
+/* Append the members that SETTINGS make, the first after COMMA; those of one name as a list. */
+void
+dp_write_settings(StringInfo buf, List *settings, const char *comma)
+{
+	const char *before = "";
+	ListCell   *lc;
+
+	foreach(lc, settings)
+	{
+		const DpSetting *setting = lfirst(lc);
+		const DpSetting *next = lnext(settings, lc) ? lfirst(lnext(settings, lc)) : NULL;
+		bool		first = strcmp(before, setting->name) != 0;
+		bool		last = next == NULL || strcmp(next->name, setting->name) != 0;
+
+		appendStringInfoString(buf, comma);
+		if (first)
+		{
+			dp_write_text(buf, setting->name);
+			appendStringInfoString(buf, last ? ": " : ": [");
+		}
+		dp_write_text(buf, setting->value);
+		if (last && !first)
+			appendStringInfoChar(buf, ']');
+		before = setting->name;
+		comma = ", ";
+	}
+}

@@ -30,6 +30,7 @@ typedef struct DpLoader
 	const DpPlan *plan;
 	DpExec	   *exec;
 	DpFormat   *format;
+	DpBatch		batch;			/* the one at hand */
 	DpStore    *store;
 	const char *authority;
 	const char *pattern;		/* key or glob, parameters put in */
@@ -60,7 +61,28 @@ extern DpDiscovered dp_discover(DpLoader *loader);
 /* [in a transaction] Raises what went wrong; the caller's (sub)transaction undoes it. */
 extern void dp_load_file(DpLoader *loader, DpFileRow *file, DpLoadResult *result);
 
-/* [in a transaction] */
-extern void dp_unload(DpLoader *loader, const DpFileRow *file, DpFileState state);
+/*
+ * [in a transaction] The same in a subtransaction: NULL, or why it failed.
+ * What is not the file's fault (cancel, shutdown, resources) raises.
+ */
+extern ErrorData *dp_load_attempt(DpLoader *loader, DpFileRow *file, DpLoadResult *result);
+/* How long to wait before the next try of a file that has failed so often. */
+extern int64 dp_load_retry_ms(int failures);
+
+/*
+ * [in a transaction] Every file that waits; DONE is told of each, with ERROR
+ * when it failed.  NOTICES: tell the client how far it is.
+ */
+typedef void (*DpFileDone) (const DpFileRow *file, const DpLoadResult *result,
+							const ErrorData *error, void *arg);
+extern void dp_load_waiting(DpLoader *loader, bool notices, DpFileDone done, void *arg);
+
+/*
+ * [in a transaction] Take FILE's effect out of every layer.  Not CURRENT:
+ * should its object be seen again, it loads again.
+ */
+extern void dp_unload(DpLoader *loader, const DpFileRow *file, DpFileState state, bool current);
+/* [in a transaction] All loaded versions of FILE's object but itself. */
+extern void dp_unload_older(DpLoader *loader, const DpFileRow *file);
 
 #endif							/* DP_LOAD_H */

@@ -27,13 +27,6 @@ typedef struct DpBuild
 extern void dp_build_problem(DpBuild *build, const char *place, const char *hint,
 							 const char *fmt,...) pg_attribute_printf(4, 5);
 
-/*
- * Call FN(ARG) in a subtransaction.  Returns NULL when FN returned, else the
- * error it raised, and everything it did is undone.
- */
-typedef void (*DpAttempt) (void *arg);
-extern ErrorData *dp_build_attempt(DpAttempt fn, void *arg);
-
 /* plan.c: silver columns and their names */
 extern DpSilverColumn *dp_plan_column(const DpPlan *plan, const char *name);
 

@@ -18,6 +18,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parser.h"
 #include "plan/gold.h"
+#include "util/attempt.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -60,7 +61,7 @@ dp_gold_build(DpBuild *build, int index)
 	gold->table = spec->table;
 	q->text = spec->query;
 	q->silver = &build->plan->spec->silver_table;
-	q->upsert = build->plan->upsert;
+	q->upsert = build->plan->upsert || build->plan->retracts;
 	if (!read_query(build, place, q) || !read_columns(build, place, q) ||
 		!check_stable(build, place, spec, q))
 		return;
@@ -82,7 +83,7 @@ static bool
 read_query(DpBuild *build, const char *place, DpGoldQuery *q)
 {
 	Parse		parsed = {.text = q->text};
-	ErrorData  *error = dp_build_attempt(parse, &parsed);
+	ErrorData  *error = dp_attempt(parse, &parsed);
 
 	if (error)
 	{

@@ -14,16 +14,16 @@
  */
 #include "dynpipe.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_type.h"
 #include "plan/build.h"
+#include "source/source.h"
 #include "util/as_owner.h"
+#include "util/attempt.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 /* What a guarded look-up works on. */
 typedef struct TypeLookup
@@ -45,6 +45,7 @@ static void read_default(void *arg);
 static const char *type_hint(const char *name);
 static void build_silver(DpBuild *build);
 static void build_derived(DpBuild *build);
+static bool has_inferred(const DpPlan *plan);
 static void build_key(DpBuild *build);
 static void check_names(DpBuild *build, const List *names, const char *key, bool is_key);
 static void build_rules(DpBuild *build);
@@ -68,6 +69,8 @@ dp_plan_build(const DpPipelineSpec *spec, int64 pipeline_id, int32 version, Oid 
 	plan->version = version;
 	plan->owner = owner;
 	plan->spec = spec;
+	/* A stream only goes on; what is read as a whole may also be taken back as a whole. */
+	plan->retracts = dp_source_find(spec->scheme) == NULL;
 	dp_role_become_owner(&role, owner);
 	build_all(&build);
 	dp_role_restore(&role);
@@ -153,37 +156,6 @@ dp_build_problem(DpBuild *build, const char *place, const char *hint, const char
 	MemoryContextSwitchTo(old);
 }
 
-ErrorData *
-dp_build_attempt(DpAttempt fn, void *arg)
-{
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		fn(arg);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
-	/* A cancelled or out-of-memory build says nothing about the document. */
-	if (error && (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-				  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES))
-		ReThrowError(error);
-	return error;
-}
-
 static void
 build_fields(DpBuild *build)
 {
@@ -216,7 +188,7 @@ build_field(DpBuild *build, int index, const DpColumnSpec *column)
 	field->clean = palloc(sizeof(DpClean) * (list_length(column->clean) + 1));
 	foreach(lc, column->clean)
 		field->clean[field->nclean++] = lfirst_int(lc);
-	error = dp_build_attempt(look_up_type, &look);
+	error = dp_attempt(look_up_type, &look);
 	if (error)
 	{
 		dp_build_problem(build, psprintf("/schema/%d/type", index), type_hint(look.name),
@@ -226,6 +198,8 @@ build_field(DpBuild *build, int index, const DpColumnSpec *column)
 	field->type = look.type;
 	field->typmod = look.typmod;
 	dp_cast_init(&field->cast, field->type, field->typmod, build->plan->cxt);
+	if (column->inferred)
+		dp_cast_exact(&field->cast);
 	if (column->default_value)
 		build_default(build, index, column);
 }
@@ -236,7 +210,7 @@ build_default(DpBuild *build, int index, const DpColumnSpec *column)
 	DpField    *field = &build->plan->fields[index];
 	TypeLookup	look = {.type = field->type, .typmod = field->typmod,
 	.value = column->default_value};
-	ErrorData  *error = dp_build_attempt(read_default, &look);
+	ErrorData  *error = dp_attempt(read_default, &look);
 
 	if (error)
 	{
@@ -310,6 +284,7 @@ build_silver(DpBuild *build)
 		column->collation = get_typcollation(column->type);
 		column->field = i;
 		column->description = spec->description;
+		column->inferred = spec->inferred;
 	}
 	if (plan->nsilver + list_length(plan->spec->derive) == 0)
 		dp_build_problem(build, "/schema", "Declare the columns to take from each record.",
@@ -357,7 +332,20 @@ build_derived(DpBuild *build)
 		column->type = exprType(expr);
 		column->typmod = exprTypmod(expr);
 		column->collation = get_typcollation(column->type);
+		column->inferred = has_inferred(plan);
 	}
+}
+
+/* A derived column's type may follow from one that was inferred. */
+static bool
+has_inferred(const DpPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->spec->columns)
+		if (((DpColumnSpec *) lfirst(lc))->inferred)
+			return true;
+	return false;
 }
 
 /* The silver column called NAME, or NULL. */

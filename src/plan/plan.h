@@ -66,6 +66,8 @@ typedef struct DpSilverColumn
 	const char *description;
 	bool		is_key;
 	bool		exists;			/* in the silver table when the plan was made */
+	bool		inferred;		/* its type was; it may give way to a wider one */
+	bool		widened;		/* the table's column still has a narrower type */
 } DpSilverColumn;
 
 /*
@@ -139,6 +141,7 @@ typedef struct DpPlan
 	Oid			silver_relid;	/* InvalidOid: did not exist when the plan was made */
 	TupleDesc	silver_desc;	/* row type of the silver table as it is, or will be */
 	bool		upsert;
+	bool		retracts;		/* rows of append-only silver may be taken back (dynpipe_old) */
 	const char *append_sql;		/* INSERT INTO silver SELECT FROM dynpipe_rows RETURNING *: used
 								 * when the table cannot be written by multi-insert */
 	const char *found_sql;
@@ -185,6 +188,8 @@ typedef struct DpChange
 } DpChange;
 
 extern List *dp_plan_changes(const DpPlan *plan, const DpPlan *old, DpDocument *doc);
+/* Make one of them, as OWNER. */
+extern void dp_plan_run_change(const DpChange *change, Oid owner);
 
 /*
  * The invariants of the pipeline, List of DpVerifyItem.  Each statement gives

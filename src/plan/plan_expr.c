@@ -14,6 +14,7 @@
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "plan/build.h"
+#include "util/attempt.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
@@ -36,7 +37,7 @@ dp_expr_query(const char *sql, const char *relname, TupleDesc desc, ErrorData **
 {
 	Analysis	analysis = {.sql = sql, .relname = relname, .desc = desc};
 
-	*error = dp_build_attempt(analyse, &analysis);
+	*error = dp_attempt(analyse, &analysis);
 	return *error ? NULL : analysis.query;
 }
 

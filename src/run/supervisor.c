@@ -227,7 +227,7 @@ read_pipelines(void)
 
 	if (SPI_execute_with_args("SELECT id, name, owner::pg_catalog.oid, workers"
 							  " FROM dynpipe.pipeline"
-							  " WHERE enabled AND streaming"
+							  " WHERE enabled AND served"
 							  " AND home OPERATOR(pg_catalog.=) $1",
 							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read dynpipe.pipeline");

@@ -14,6 +14,8 @@ CREATE TABLE dynpipe.pipeline (
 	home        text NOT NULL,
 	workers     integer NOT NULL DEFAULT 1 CHECK (workers BETWEEN 1 AND 64),
 	streaming   boolean NOT NULL,
+	-- Run by workers: a stream, or files with watch, schedule or a destination.
+	served      boolean NOT NULL,
 	created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	changed_at  timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
@@ -105,10 +107,42 @@ CREATE TABLE dynpipe.quarantine_record (
 	message     text NOT NULL,
 	batch       bigint,
 	version     integer,
-	at          timestamptz NOT NULL DEFAULT pg_catalog.now()
+	at          timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	line        bigint
 );
 CREATE INDEX quarantine_record_pipeline ON dynpipe.quarantine_record (pipeline_id, at);
 COMMENT ON TABLE dynpipe.quarantine_record IS 'records that could not be used, raw, with the reason';
+
+-- G1 for files: one row per version of an object; id is the partition of its
+-- rows, and of its row in dynpipe.checkpoint.
+CREATE TABLE dynpipe.source_file (
+	id          integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	pipeline_id bigint NOT NULL,
+	url         text NOT NULL,
+	version     text NOT NULL,
+	size        bigint,
+	modified_at timestamptz,
+	state       text NOT NULL DEFAULT 'pending' CHECK (state IN
+		('pending', 'loaded', 'failed', 'replaced', 'unloaded', 'gone')),
+	-- The newest version of its object that was seen.
+	current     boolean NOT NULL DEFAULT true,
+	-- How its records are decoded (delimiter, header ...): for a replay from bronze.
+	layout      text,
+	batch       bigint,
+	seen_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	tried_at    timestamptz,
+	finished_at timestamptz,
+	failures    integer NOT NULL DEFAULT 0,
+	sqlstate    text,
+	message     text,
+	detail      text,
+	hint        text,
+	next_try_at timestamptz
+);
+CREATE UNIQUE INDEX source_file_current ON dynpipe.source_file (pipeline_id, url) WHERE current;
+CREATE INDEX source_file_waiting ON dynpipe.source_file (pipeline_id, modified_at NULLS FIRST, id)
+	WHERE state IN ('pending', 'failed') AND current;
+COMMENT ON TABLE dynpipe.source_file IS 'every version of every file that a pipeline has seen, and what became of it';
 
 CREATE TABLE dynpipe.event (
 	id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -148,6 +182,34 @@ CREATE TABLE dynpipe.gold_refresh (
 );
 COMMENT ON TABLE dynpipe.gold_refresh IS 'when each gold table was last recomputed in full';
 
+-- What a destination must get, noted in the transaction of the rows; published
+-- after it, as often as it takes.
+CREATE TABLE dynpipe.output_object (
+	pipeline_id  bigint NOT NULL,
+	key          text NOT NULL,
+	url          text NOT NULL,
+	source       text NOT NULL,
+	file_id      integer NOT NULL,
+	action       text NOT NULL DEFAULT 'write' CHECK (action IN ('write', 'remove')),
+	state        text NOT NULL DEFAULT 'wanted' CHECK (state IN ('wanted', 'failed', 'written')),
+	generation   bigint NOT NULL DEFAULT 1,
+	rows         bigint,
+	bytes        bigint,
+	attempts     integer NOT NULL DEFAULT 0,
+	sqlstate     text,
+	message      text,
+	hint         text,
+	wanted_at    timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	next_try_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	written_at   timestamptz,
+	PRIMARY KEY (pipeline_id, key)
+) WITH (fillfactor = 70);
+CREATE INDEX output_object_due ON dynpipe.output_object (pipeline_id, next_try_at, key)
+	WHERE state <> 'written';
+CREATE INDEX output_object_file ON dynpipe.output_object (pipeline_id, file_id);
+CREATE INDEX output_object_source ON dynpipe.output_object (pipeline_id, source, file_id);
+COMMENT ON TABLE dynpipe.output_object IS 'objects of destinations: to be written, to be removed, written';
+
 CREATE SEQUENCE dynpipe.batch_id;
 COMMENT ON SEQUENCE dynpipe.batch_id IS 'numbers batches, across pipelines';
 
@@ -159,7 +221,10 @@ SELECT pg_catalog.pg_extension_config_dump('dynpipe.checkpoint', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.adoption', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.gap', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.quarantine_record', '');
+SELECT pg_catalog.pg_extension_config_dump('dynpipe.source_file', '');
+SELECT pg_catalog.pg_extension_config_dump('dynpipe.source_file_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.event', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.gold_refresh', '');
+SELECT pg_catalog.pg_extension_config_dump('dynpipe.output_object', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.batch_id', '');

@@ -56,11 +56,28 @@ COMMENT ON FUNCTION dynpipe.refresh(text) IS
 'recompute the gold tables of a pipeline from silver, in one transaction; for queries that join tables which changed. Example: SELECT dynpipe.refresh(''sales'')';
 
 CREATE FUNCTION dynpipe.run(pipeline text, params jsonb DEFAULT '{}')
-RETURNS TABLE ("partition" integer, from_offset bigint, to_offset bigint, consumed bigint,
-	loaded bigint, deduplicated bigint, dropped bigint, quarantined bigint)
+RETURNS TABLE (file text, state text, "partition" integer, from_offset bigint, to_offset bigint,
+	consumed bigint, loaded bigint, deduplicated bigint, dropped bigint, quarantined bigint,
+	message text)
 LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_run';
 COMMENT ON FUNCTION dynpipe.run(text, jsonb) IS
-'read what has arrived by now, in the caller''s transaction; needs no worker. One row per partition that had records. Example: SELECT * FROM dynpipe.run(''sales'')';
+'load now what is there: files that are new or changed, or what has arrived in a stream, in the caller''s transaction; needs no worker. One row per file, or per partition that had records. params are put in for ${name} in the source. Example: SELECT * FROM dynpipe.run(''sales'', ''{"day": "2026-11-22"}'')';
+
+CREATE FUNCTION dynpipe.unload(pipeline text, file text) RETURNS bigint
+LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_unload';
+COMMENT ON FUNCTION dynpipe.unload(text, text) IS
+'take a file''s rows out of bronze, silver and gold, as if it had never been loaded; file is its URL or its id in dynpipe.file. It is not loaded again until it changes or dynpipe.reload is called. Returns the number of versions that were unloaded. Example: SELECT dynpipe.unload(''sales'', ''s3://data/sales.csv'')';
+
+CREATE FUNCTION dynpipe.reload(pipeline text, file text) RETURNS bigint
+LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_reload';
+COMMENT ON FUNCTION dynpipe.reload(text, text) IS
+'unload a file if it is loaded and let it wait to be loaded again; file is its URL or its id in dynpipe.file. Returns the number of files that wait now. Example: SELECT dynpipe.reload(''sales'', ''s3://data/sales.csv'')';
+
+CREATE FUNCTION dynpipe.publish(pipeline text)
+RETURNS TABLE (url text, action text, rows bigint, bytes bigint, state text, message text, hint text)
+LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_publish';
+COMMENT ON FUNCTION dynpipe.publish(text) IS
+'write the objects of a pipeline''s destination that are wanted now; one row per object. Each is visible at once and marked as written when the caller commits; after a rollback it is written again. Example: SELECT * FROM dynpipe.publish(''sales'')';
 
 CREATE FUNCTION dynpipe.list_files(url text, connection text DEFAULT NULL)
 RETURNS TABLE (file text, size bigint, version text, modified timestamptz)

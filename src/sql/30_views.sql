@@ -34,6 +34,17 @@ CREATE FUNCTION dynpipe.partition_end(
 COMMENT ON FUNCTION dynpipe.partition_end() IS
 'newest known end of the partitions that are being read, for pipelines that the caller may see';
 
+CREATE FUNCTION dynpipe.load_state(
+	OUT pipeline_id bigint, OUT pid integer, OUT file_id integer, OUT started_at timestamptz,
+	OUT files bigint, OUT files_done bigint, OUT bytes_total bigint, OUT bytes bigint,
+	OUT file_bytes_total bigint, OUT file_bytes bigint, OUT records bigint,
+	OUT file_records bigint, OUT file_quarantined bigint)
+	RETURNS SETOF record
+	LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 4
+	AS 'MODULE_PATHNAME', 'dynpipe_load_state';
+COMMENT ON FUNCTION dynpipe.load_state() IS
+'the loads of files that sessions and workers of this database do now';
+
 -- May the caller see what belongs to this owner?
 CREATE FUNCTION dynpipe.may_see(owner oid) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -78,6 +89,13 @@ WITH shard AS (
 		pg_catalog.sum(c.quarantined)::bigint AS quarantined, pg_catalog.sum(c.late)::bigint AS late
 	FROM dynpipe.checkpoint AS c
 	GROUP BY c.pipeline_id
+), files AS (
+	SELECT s.pipeline_id,
+		pg_catalog.count(*) FILTER (WHERE s.state = 'loaded') AS loaded,
+		pg_catalog.count(*) FILTER (WHERE s.state = 'pending' AND s.current) AS pending,
+		pg_catalog.count(*) FILTER (WHERE s.state = 'failed' AND s.current) AS failed
+	FROM dynpipe.source_file AS s
+	GROUP BY s.pipeline_id
 ), stored AS (
 	SELECT DISTINCT ON (f.pipeline_id) f.*
 	FROM dynpipe.failure AS f
@@ -98,8 +116,11 @@ WITH shard AS (
 		coalesce(l.records, 0) AS records, coalesce(l.loaded, 0) AS loaded,
 		coalesce(l.deduplicated, 0) AS deduplicated, coalesce(l.dropped, 0) AS dropped,
 		coalesce(l.quarantined, 0) AS quarantined, coalesce(l.late, 0) AS late,
+		CASE WHEN NOT p.streaming THEN coalesce(i.loaded, 0) END AS files_loaded,
+		CASE WHEN NOT p.streaming THEN coalesce(i.pending, 0) END AS files_pending,
+		CASE WHEN NOT p.streaming THEN coalesce(i.failed, 0) END AS files_failed,
 		CASE
-			WHEN NOT p.streaming THEN 'batch only'
+			WHEN NOT p.served THEN 'batch only'
 			WHEN NOT p.enabled THEN 'stopped'
 			WHEN p.home <> dynpipe.home() THEN 'restored'
 			WHEN NOT dynpipe.preloaded() THEN 'not preloaded'
@@ -109,11 +130,12 @@ WITH shard AS (
 	FROM dynpipe.pipeline AS p
 	LEFT JOIN shard AS s ON s.pipeline_id = p.id
 	LEFT JOIN ledger AS l ON l.pipeline_id = p.id
+	LEFT JOIN files AS i ON i.pipeline_id = p.id
 	LEFT JOIN stored AS f ON f.pipeline_id = p.id
 )
 SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS state,
 	CASE
-		WHEN k.shown_state = 'batch only' THEN 'Its source is no stream: it loads when dynpipe.run is called.'
+		WHEN k.shown_state = 'batch only' THEN 'It has neither watch nor schedule: it loads when dynpipe.run is called.'
 		WHEN NOT k.enabled THEN 'It is not enabled.'
 		WHEN k.shown_state = 'restored' THEN 'This database is a copy: it was enabled in another one, which may still read the source.'
 		WHEN k.shown_state = 'not preloaded' THEN 'dynpipe was not loaded by shared_preload_libraries, so there are no workers.'
@@ -152,7 +174,8 @@ SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS s
 	k.error_context AS last_error_context, k.error_at AS last_error_at,
 	k.next_try_at, k.last_commit_at, k.partitions,
 	k.version, k.running_version,
-	k.records, k.loaded, k.deduplicated, k.dropped, k.quarantined, k.late
+	k.records, k.loaded, k.deduplicated, k.dropped, k.quarantined, k.late,
+	k.files_loaded, k.files_pending, k.files_failed
 FROM known AS k
 WHERE dynpipe.may_see(k.owner);
 
@@ -170,9 +193,11 @@ WHERE dynpipe.may_see(p.owner);
 
 CREATE VIEW dynpipe.quarantine WITH (security_barrier) AS
 SELECT p.name AS pipeline, q.partition, q."offset", q."timestamp", q.key, q.value, q.headers,
-	q.stage, q.column_name, q.rule, q.sqlstate, q.message, q.batch, q.version, q.at
+	q.stage, q.column_name, q.rule, q.sqlstate, q.message, q.batch, q.version, q.at,
+	s.url AS file, q.line
 FROM dynpipe.quarantine_record AS q
 JOIN dynpipe.pipeline AS p ON p.id = q.pipeline_id
+LEFT JOIN dynpipe.source_file AS s ON s.pipeline_id = q.pipeline_id AND s.id = q.partition
 WHERE dynpipe.may_see(p.owner);
 
 -- Events outlive their pipeline; afterwards only pg_monitor and superusers see them.
@@ -196,6 +221,48 @@ FROM dynpipe.gap AS g
 JOIN dynpipe.pipeline AS p ON p.id = g.pipeline_id
 WHERE dynpipe.may_see(p.owner);
 
+CREATE VIEW dynpipe.file WITH (security_barrier) AS
+SELECT p.name AS pipeline, s.url AS file, s.state, s.id, s.version, s.size, s.modified_at,
+	c.consumed AS records, c.loaded, c.deduplicated, c.dropped, c.quarantined,
+	s.message, s.detail, s.hint, s.sqlstate, s.failures,
+	CASE WHEN s.state = 'failed' THEN s.next_try_at END AS next_try_at,
+	s.seen_at, s.finished_at, s.current
+FROM dynpipe.source_file AS s
+JOIN dynpipe.pipeline AS p ON p.id = s.pipeline_id
+LEFT JOIN dynpipe.checkpoint AS c ON c.pipeline_id = s.pipeline_id AND c.partition = s.id
+WHERE dynpipe.may_see(p.owner);
+
+CREATE VIEW dynpipe.progress WITH (security_barrier) AS
+SELECT p.name AS pipeline, l.pid, s.url AS file, done.percent,
+	CASE WHEN done.percent IS NOT NULL THEN
+		pg_catalog.rpad(pg_catalog.repeat('#', (done.percent / 5)::integer), 20, '.') END AS bar,
+	l.records, l.bytes, nullif(l.bytes_total, 0) AS bytes_total, l.files_done, l.files,
+	pg_catalog.round(l.records / spent.seconds) AS records_per_second,
+	pg_catalog.round(l.bytes / spent.seconds) AS bytes_per_second,
+	pg_catalog.make_interval(secs => pg_catalog.round(spent.seconds)::float8) AS elapsed,
+	CASE WHEN l.bytes > 0 AND l.bytes_total > 0 THEN pg_catalog.make_interval(secs =>
+		pg_catalog.round(spent.seconds * greatest(l.bytes_total - l.bytes, 0) / l.bytes)::float8)
+		END AS remaining,
+	l.file_records, l.file_quarantined, l.file_bytes, nullif(l.file_bytes_total, 0) AS file_bytes_total
+FROM dynpipe.load_state() AS l
+JOIN dynpipe.pipeline AS p ON p.id = l.pipeline_id
+LEFT JOIN dynpipe.source_file AS s ON s.id = l.file_id
+CROSS JOIN LATERAL (SELECT CASE WHEN l.bytes_total > 0 THEN
+	least(pg_catalog.round(100.0 * l.bytes / l.bytes_total, 1), 100.0) END AS percent) AS done
+CROSS JOIN LATERAL (SELECT greatest(pg_catalog.date_part('epoch',
+	pg_catalog.clock_timestamp() - l.started_at)::numeric, 0.001) AS seconds) AS spent
+WHERE dynpipe.may_see(p.owner);
+
+CREATE VIEW dynpipe.outputs WITH (security_barrier) AS
+SELECT p.name AS pipeline, o.source AS file, o.url, o.action, o.state, o.rows, o.bytes,
+	o.attempts, o.message AS last_error, o.sqlstate AS last_error_sqlstate,
+	o.hint AS last_error_hint,
+	CASE WHEN o.state <> 'written' THEN o.next_try_at END AS next_try_at,
+	o.wanted_at, o.written_at
+FROM dynpipe.output_object AS o
+JOIN dynpipe.pipeline AS p ON p.id = o.pipeline_id
+WHERE dynpipe.may_see(p.owner);
+
 GRANT USAGE ON SCHEMA dynpipe TO PUBLIC;
 GRANT SELECT ON dynpipe.status, dynpipe.partitions, dynpipe.quarantine, dynpipe.event_log,
-	dynpipe.history, dynpipe.gaps TO PUBLIC;
+	dynpipe.history, dynpipe.gaps, dynpipe.file, dynpipe.progress, dynpipe.outputs TO PUBLIC;

@@ -36,6 +36,9 @@ COMMENT ON COLUMN dynpipe.status.deduplicated IS 'records older than what their 
 COMMENT ON COLUMN dynpipe.status.dropped IS 'records dropped by a rule';
 COMMENT ON COLUMN dynpipe.status.quarantined IS 'records that could not be used: see dynpipe.quarantine';
 COMMENT ON COLUMN dynpipe.status.late IS 'records that came too late';
+COMMENT ON COLUMN dynpipe.status.files_loaded IS 'files whose rows are in the tables; null for a stream';
+COMMENT ON COLUMN dynpipe.status.files_pending IS 'files that wait to be loaded; null for a stream';
+COMMENT ON COLUMN dynpipe.status.files_failed IS 'files that could not be loaded and are tried again: see dynpipe.file; null for a stream';
 
 COMMENT ON VIEW dynpipe.partitions IS
 'one row per partition of the pipelines that you may see: position, lag, and what became of every record before it';
@@ -78,6 +81,8 @@ COMMENT ON COLUMN dynpipe.quarantine.message IS 'the reason';
 COMMENT ON COLUMN dynpipe.quarantine.batch IS 'number of the batch that rejected it';
 COMMENT ON COLUMN dynpipe.quarantine.version IS 'version of the configuration that rejected it';
 COMMENT ON COLUMN dynpipe.quarantine.at IS 'when it was rejected';
+COMMENT ON COLUMN dynpipe.quarantine.file IS 'URL of the file that it came from; null for a stream';
+COMMENT ON COLUMN dynpipe.quarantine.line IS 'line of the file that it begins on, from 1; null for a stream';
 
 COMMENT ON VIEW dynpipe.event_log IS
 'what happened when: applied, started, stopped, failed, recovered, gap and others';
@@ -107,3 +112,65 @@ COMMENT ON COLUMN dynpipe.gaps.to_offset IS 'first offset after the gap';
 COMMENT ON COLUMN dynpipe.gaps.count IS 'records that were missing';
 COMMENT ON COLUMN dynpipe.gaps.reason IS 'why';
 COMMENT ON COLUMN dynpipe.gaps.recorded_at IS 'when it was found';
+
+COMMENT ON VIEW dynpipe.file IS
+'one row per version of every file that your pipelines have seen: loaded, waiting, failed and why';
+COMMENT ON COLUMN dynpipe.file.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.file.file IS 'URL of the file';
+COMMENT ON COLUMN dynpipe.file.state IS 'pending, loaded, failed, replaced (a newer version took its place), unloaded or gone (it vanished before it was loaded)';
+COMMENT ON COLUMN dynpipe.file.id IS 'number of this version; the column _partition of its rows';
+COMMENT ON COLUMN dynpipe.file.version IS 'what tells versions apart: the ETag, or time of change and size';
+COMMENT ON COLUMN dynpipe.file.size IS 'bytes, as stored; null when not known';
+COMMENT ON COLUMN dynpipe.file.modified_at IS 'when the file was last changed, as the store says';
+COMMENT ON COLUMN dynpipe.file.records IS 'records of the file: loaded + deduplicated + dropped + quarantined';
+COMMENT ON COLUMN dynpipe.file.loaded IS 'records that went into silver, or bronze if there is no silver';
+COMMENT ON COLUMN dynpipe.file.deduplicated IS 'records older than what their key had already';
+COMMENT ON COLUMN dynpipe.file.dropped IS 'records dropped by a rule';
+COMMENT ON COLUMN dynpipe.file.quarantined IS 'records that could not be used: see dynpipe.quarantine';
+COMMENT ON COLUMN dynpipe.file.message IS 'why the last try failed';
+COMMENT ON COLUMN dynpipe.file.detail IS 'more about why';
+COMMENT ON COLUMN dynpipe.file.hint IS 'what to do about it';
+COMMENT ON COLUMN dynpipe.file.sqlstate IS 'SQLSTATE of the failure';
+COMMENT ON COLUMN dynpipe.file.failures IS 'tries that failed in a row';
+COMMENT ON COLUMN dynpipe.file.next_try_at IS 'when workers try it again; dynpipe.run tries it at once';
+COMMENT ON COLUMN dynpipe.file.seen_at IS 'when this version was first seen';
+COMMENT ON COLUMN dynpipe.file.finished_at IS 'when it was loaded, replaced or unloaded';
+COMMENT ON COLUMN dynpipe.file.current IS 'is it the newest version of a file that is still there?';
+
+COMMENT ON VIEW dynpipe.progress IS
+'loads of files that run now, one row per session or worker; watch it with \watch in psql. pg_stat_progress_copy shows them too';
+COMMENT ON COLUMN dynpipe.progress.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.progress.pid IS 'process that loads';
+COMMENT ON COLUMN dynpipe.progress.file IS 'file at hand; null for one that only the running transaction knows';
+COMMENT ON COLUMN dynpipe.progress.percent IS 'part of the bytes of this run that were read; null when the sizes are not known';
+COMMENT ON COLUMN dynpipe.progress.bar IS 'percent as a bar of 20 characters';
+COMMENT ON COLUMN dynpipe.progress.records IS 'records read in this run';
+COMMENT ON COLUMN dynpipe.progress.bytes IS 'bytes read in this run, as stored';
+COMMENT ON COLUMN dynpipe.progress.bytes_total IS 'bytes of all files of this run';
+COMMENT ON COLUMN dynpipe.progress.files_done IS 'files that are finished';
+COMMENT ON COLUMN dynpipe.progress.files IS 'files of this run';
+COMMENT ON COLUMN dynpipe.progress.records_per_second IS 'average since the run began';
+COMMENT ON COLUMN dynpipe.progress.bytes_per_second IS 'average since the run began';
+COMMENT ON COLUMN dynpipe.progress.elapsed IS 'since the run began';
+COMMENT ON COLUMN dynpipe.progress.remaining IS 'at the average rate; null when the sizes are not known';
+COMMENT ON COLUMN dynpipe.progress.file_records IS 'records read of the file at hand';
+COMMENT ON COLUMN dynpipe.progress.file_quarantined IS 'of these, records that could not be used';
+COMMENT ON COLUMN dynpipe.progress.file_bytes IS 'bytes read of the file at hand';
+COMMENT ON COLUMN dynpipe.progress.file_bytes_total IS 'size of the file at hand';
+
+COMMENT ON VIEW dynpipe.outputs IS
+'objects of the destinations of the pipelines that you may see: written, wanted, or failed and why';
+COMMENT ON COLUMN dynpipe.outputs.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.outputs.file IS 'the file whose rows it holds: its key in the source''s store';
+COMMENT ON COLUMN dynpipe.outputs.url IS 'where the object is';
+COMMENT ON COLUMN dynpipe.outputs.action IS 'write, or remove when its file was unloaded';
+COMMENT ON COLUMN dynpipe.outputs.state IS 'wanted, failed or written';
+COMMENT ON COLUMN dynpipe.outputs.rows IS 'rows in it when it was last written';
+COMMENT ON COLUMN dynpipe.outputs.bytes IS 'its size when it was last written';
+COMMENT ON COLUMN dynpipe.outputs.attempts IS 'tries since it was last wanted';
+COMMENT ON COLUMN dynpipe.outputs.last_error IS 'why the last try failed; null when it did not';
+COMMENT ON COLUMN dynpipe.outputs.last_error_sqlstate IS 'SQLSTATE of the last try, when it failed';
+COMMENT ON COLUMN dynpipe.outputs.last_error_hint IS 'what to do about it';
+COMMENT ON COLUMN dynpipe.outputs.next_try_at IS 'when it is due; null when it is written';
+COMMENT ON COLUMN dynpipe.outputs.wanted_at IS 'when its rows were last loaded or unloaded';
+COMMENT ON COLUMN dynpipe.outputs.written_at IS 'when it was last written';

@@ -41,7 +41,8 @@ struct DpHttpRequest
 	const char *secret_key;
 	/*
 	 * Called before every attempt, for signatures with a date: adds to
-	 * attempt_headers, which start empty.  NULL: none.
+	 * attempt_headers, which start as those of a resumed read (Range,
+	 * If-Match): they may have to be signed.  NULL: none.
 	 */
 	void		(*sign) (DpHttpRequest *request, void *arg);
 	void	   *sign_arg;

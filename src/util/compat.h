@@ -145,4 +145,11 @@ dp_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot, EStat
 #define DP_COMPRESSION ""
 #endif
 
+/* Backends' entries by index were renamed in 16. */
+#if PG_VERSION_NUM >= 160000
+#define dp_compat_local_beentry(i)	pgstat_get_local_beentry_by_index(i)
+#else
+#define dp_compat_local_beentry(i)	pgstat_fetch_stat_local_beentry(i)
+#endif
+
 #endif							/* DP_COMPAT_H */

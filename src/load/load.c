@@ -1,0 +1,291 @@
+/*
+ * load.c
+ *	  One file into a pipeline's tables, whole, in the caller's transaction.
+ *
+ *	  store ─get─> object ─unpack─> ─recode─> reader ─> batch ─> ... ─> ledger
+ *	                 └ counted: progress
+ *
+ * Memory: the stack of streams and the reader's window are in file_cxt, reset
+ * for each file; a batch is in batch_cxt, reset by dp_batch_begin.  A third of
+ * dynpipe.worker_memory is the most that the window may become.
+ */
+#include "dynpipe.h"
+
+#include "access/xact.h"
+#include "catalog/file.h"
+#include "load/load.h"
+#include "load/progress.h"
+#include "load/reader.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* The object's bytes, counted on their way. */
+typedef struct CountedBytes
+{
+	DpBytes		base;
+	int64		count;
+} CountedBytes;
+
+/* What an error while loading is about. */
+typedef struct LoadContext
+{
+	ErrorContextCallback callback;
+	const DpFileRow *file;
+} LoadContext;
+
+static void open_store(DpLoader *loader, const DpPipelineSpec *spec, Oid owner);
+static DpBytes *open_bytes(DpLoader *loader, const DpFileRow *file, CountedBytes **counted);
+static Size read_counted(DpBytes *bytes, char *buf, Size len);
+static void close_below(DpBytes *bytes);
+static void load_records(DpLoader *loader, const DpFileRow *file, DpReader *reader,
+						 CountedBytes *counted, DpLoadResult *result);
+static int64 position_of(int32 partition, void *arg);
+static void stamp(DpRecords *records, int64 modified_ms);
+static void add_ledger(DpLedger *sum, const DpLedger *batch);
+static void check_bad(const DpPipelineSpec *spec, const DpBatch *batch, const DpLedger *sum,
+					  bool at_end, char **first_bad);
+static char *describe_bad(const DpBatch *batch);
+static const char *setting(const DpPipelineSpec *spec, const char *name, const char *absent);
+static void describe(void *arg);
+
+DpLoader *
+dp_loader_open(const DpPipelineRow *row, List *params, MemoryContext parent)
+{
+	MemoryContext cxt = AllocSetContextCreate(parent, "dynpipe loader", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	DpLoader   *loader = palloc0(sizeof(DpLoader));
+	DpPipelineSpec *spec = dp_spec_from_json(row->definition);
+
+	loader->cxt = cxt;
+	loader->file_cxt = AllocSetContextCreate(cxt, "dynpipe file", ALLOCSET_DEFAULT_SIZES);
+	loader->batch_cxt = AllocSetContextCreate(cxt, "dynpipe batch", ALLOCSET_DEFAULT_SIZES);
+	loader->plan = dp_plan_build(spec, row->id, row->version, row->owner, true, NULL, cxt);
+	loader->exec = dp_exec_create(loader->plan, cxt);
+	loader->format = loader->plan->nfields > 0 ?
+		dp_format_find(spec->format)->open(spec, loader->plan->fields, loader->plan->nfields,
+										   spec->path) : NULL;
+	loader->authority = spec->authority;
+	loader->pattern = spec->path;
+	open_store(loader, spec, row->owner);
+	MemoryContextSwitchTo(old);
+	return loader;
+}
+
+void
+dp_loader_close(DpLoader *loader)
+{
+	loader->store->ops->close(loader->store);
+	MemoryContextDelete(loader->cxt);
+}
+
+void
+dp_load_file(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
+{
+	MemoryContext old;
+	LoadContext context = {.file = file};
+	CountedBytes *counted;
+	DpReader   *reader;
+	DpBytes    *bytes;
+	const char *layout;
+
+	context.callback.callback = describe;
+	context.callback.arg = &context;
+	context.callback.previous = error_context_stack;
+	error_context_stack = &context.callback;
+	MemoryContextReset(loader->file_cxt);
+	old = MemoryContextSwitchTo(loader->file_cxt);
+
+	memset(result, 0, sizeof(*result));
+	if (loader->plan->spec->on_change == DP_ON_CHANGE_REPLACE)
+		dp_unload_older(loader, file);
+	dp_catalog_add_partition(loader->plan->pipeline_id, file->id, 0);
+	bytes = open_bytes(loader, file, &counted);
+	reader = dp_reader_open(loader->plan->spec, bytes, (Size) dp_worker_memory * 1024 / 3);
+	layout = dp_reader_splitter(reader)->layout;
+	if (loader->format != NULL)
+		loader->format->ops->adopt(loader->format, layout);
+	load_records(loader, file, reader, counted, result);
+	dp_bytes_close(bytes);
+	result->bytes = counted->count;
+	dp_file_set_loaded(file->id, layout, loader->batch.id);
+
+	MemoryContextSwitchTo(old);
+	error_context_stack = context.callback.previous;
+}
+
+/* The connection is looked up anew each time: rights may have changed. */
+static void
+open_store(DpLoader *loader, const DpPipelineSpec *spec, Oid owner)
+{
+	DpStoreSpec where = {
+		.pipeline = spec->name,
+		.scheme = spec->scheme,
+		.authority = spec->authority,
+		.serverid = dp_store_server(spec->scheme, spec->authority, spec->connection, owner),
+		.user = owner
+	};
+
+	loader->store = dp_store_open(&where);
+}
+
+static DpBytes *
+open_bytes(DpLoader *loader, const DpFileRow *file, CountedBytes **counted)
+{
+	static const DpCompression none = DP_COMPRESSION_NONE;
+	const DpPipelineSpec *spec = loader->plan->spec;
+	DpObject	object = {
+		.key = dp_file_key(file->url),
+		.size = file->size,
+		.version = file->version,
+		.modified_ms = file->modified_ms
+	};
+	CountedBytes *count = palloc0(sizeof(CountedBytes));
+	DpCompression compression = DP_COMPRESSION_DETECT;
+	DpBytes    *bytes;
+
+	if (spec->compression != NULL)
+		compression = strcmp(spec->compression, "gzip") == 0 ? DP_COMPRESSION_GZIP :
+			strcmp(spec->compression, "zstd") == 0 ? DP_COMPRESSION_ZSTD :
+			strcmp(spec->compression, "none") == 0 ? none : DP_COMPRESSION_DETECT;
+	count->base.read = read_counted;
+	count->base.close = close_below;
+	count->base.below = loader->store->ops->get(loader->store, &object, 0);
+	*counted = count;
+	bytes = dp_bytes_unpack(&count->base, compression, NULL);
+	return dp_bytes_recode(bytes, setting(spec, "encoding", "detect"));
+}
+
+static Size
+read_counted(DpBytes *bytes, char *buf, Size len)
+{
+	Size		n = dp_bytes_read(bytes->below, buf, len);
+
+	((CountedBytes *) bytes)->count += n;
+	return n;
+}
+
+static void
+close_below(DpBytes *bytes)
+{
+	dp_bytes_close(bytes->below);
+}
+
+/* Batch after batch to the file's end. */
+static void
+load_records(DpLoader *loader, const DpFileRow *file, DpReader *reader, CountedBytes *counted,
+			 DpLoadResult *result)
+{
+	const DpPipelineSpec *spec = loader->plan->spec;
+	DpBatch    *batch = &loader->batch;
+	char	   *first_bad = NULL;
+
+	batch->id = 0;
+	for (;;)
+	{
+		MemoryContext old;
+		bool		found;
+
+		dp_batch_begin(batch, loader->plan, loader->exec, loader->format, loader->batch_cxt);
+		old = MemoryContextSwitchTo(loader->batch_cxt);
+		found = dp_reader_next(reader, file->id, &batch->records, spec->batch_max_rows,
+							   spec->batch_max_bytes);
+		MemoryContextSwitchTo(old);
+		if (!found)
+			break;
+		stamp(&batch->records, file->modified_ms);
+		dp_batch_run(batch, position_of, &result->ledger);
+		if (result->ledger.consumed == 0)
+			dp_catalog_adopt(loader->plan->pipeline_id, file->id, loader->plan->version,
+							 batch->id);
+		add_ledger(&result->ledger, &batch->ledger[0]);
+		check_bad(spec, batch, &result->ledger, false, &first_bad);
+		CommandCounterIncrement();
+		dp_progress_rows(&result->ledger, counted->count);
+		CHECK_FOR_INTERRUPTS();
+	}
+	check_bad(spec, batch, &result->ledger, true, &first_bad);
+}
+
+static int64
+position_of(int32 partition, void *arg)
+{
+	return ((const DpLedger *) arg)->next_offset;
+}
+
+/* What is known of the time of a file's records is when it was written. */
+static void
+stamp(DpRecords *records, int64 modified_ms)
+{
+	for (int i = 0; i < records->n; i++)
+		records->rec[i].timestamp_ms = modified_ms;
+}
+
+static void
+add_ledger(DpLedger *sum, const DpLedger *batch)
+{
+	sum->next_offset = batch->next_offset;
+	sum->consumed += batch->consumed;
+	sum->loaded += batch->loaded;
+	sum->deduplicated += batch->deduplicated;
+	sum->dropped += batch->dropped;
+	sum->quarantined += batch->quarantined;
+	sum->bytes += batch->bytes;
+}
+
+/* Is the file too dirty for its document?  A count is known early, a share at the end. */
+static void
+check_bad(const DpPipelineSpec *spec, const DpBatch *batch, const DpLedger *sum, bool at_end,
+		  char **first_bad)
+{
+	bool		too_many = spec->max_bad_records >= 0 && sum->quarantined > spec->max_bad_records;
+	bool		too_large = at_end && spec->max_bad_share >= 0 &&
+		sum->quarantined > spec->max_bad_share * sum->consumed;
+
+	if (!at_end && *first_bad == NULL && batch->ledger[0].quarantined > 0)
+		*first_bad = describe_bad(batch);
+	if (!too_many && !too_large)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+			 errmsg("too many bad records: " INT64_FORMAT " of " INT64_FORMAT "%s",
+					sum->quarantined, sum->consumed, at_end ? "" : " so far"),
+			 *first_bad ? errdetail("The first one: %s", *first_bad) : 0,
+			 errhint("Nothing of the file was loaded. Repair it, or allow more with "
+					 "\"max_bad_records\".")));
+}
+
+/* Place and reason of the batch's first quarantined record; outlives the batch. */
+static char *
+describe_bad(const DpBatch *batch)
+{
+	for (int i = 0; i < batch->records.n; i++)
+	{
+		const DpReject *why;
+
+		if (batch->fate[i] != DP_FATE_QUARANTINED)
+			continue;
+		why = &batch->rejected[i]->reason;
+		return psprintf("line " INT64_FORMAT "%s%s%s: %s", batch->records.rec[i].line,
+						why->column ? ", column \"" : "", why->column ? why->column : "",
+						why->column ? "\"" : "", why->message);
+	}
+	return NULL;
+}
+
+static const char *
+setting(const DpPipelineSpec *spec, const char *name, const char *absent)
+{
+	ListCell   *lc;
+
+	foreach(lc, spec->format_options)
+		if (strcmp(((DpSetting *) lfirst(lc))->name, name) == 0)
+			return ((DpSetting *) lfirst(lc))->value;
+	return absent;
+}
+
+static void
+describe(void *arg)
+{
+	errcontext("file \"%s\"", ((LoadContext *) arg)->file->url);
+}

@@ -1,0 +1,82 @@
+/*
+ * run.c
+ *	  Every file that waits, one after the other, each in a subtransaction of
+ *	  its own, so that one that fails does not stop the others.
+ */
+#include "dynpipe.h"
+
+#include "access/xact.h"
+#include "catalog/file.h"
+#include "load/load.h"
+#include "load/progress.h"
+#include "miscadmin.h"
+#include "util/attempt.h"
+#include "utils/memutils.h"
+
+typedef struct OneFile
+{
+	DpLoader   *loader;
+	DpFileRow  *file;
+	DpLoadResult *result;
+} OneFile;
+
+static void load_one(void *arg);
+
+void
+dp_load_waiting(DpLoader *loader, bool notices, DpFileDone done, void *arg)
+{
+	int64		pipeline_id = loader->plan->pipeline_id;
+	DpFileRow  *file;
+	int64		files;
+	int64		bytes;
+	TimestampTz due;
+
+	dp_file_waiting(pipeline_id, &files, &bytes, &due);
+	dp_progress_begin(loader->plan, files, bytes, notices);
+	while ((file = dp_file_next(pipeline_id, true)) != NULL)
+	{
+		DpLoadResult result;
+		ErrorData  *error;
+
+		CHECK_FOR_INTERRUPTS();
+		error = dp_load_attempt(loader, file, &result);
+		if (error != NULL)
+			dp_file_set_failed(file->id, error, dp_load_retry_ms(file->failures + 1));
+		CommandCounterIncrement();
+		done(file, &result, error, arg);
+	}
+	dp_progress_end();
+}
+
+ErrorData *
+dp_load_attempt(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
+{
+	OneFile		one = {loader, file, result};
+	ErrorData  *error;
+
+	dp_progress_file(file->id, file->url, file->size);
+	error = dp_attempt(load_one, &one);
+	dp_progress_file_done(error == NULL);
+	if (error != NULL)
+		memset(result, 0, sizeof(*result));
+	return error;
+}
+
+/* Doubled from dynpipe.retry_initial to dynpipe.retry_max. */
+int64
+dp_load_retry_ms(int failures)
+{
+	int64		wait = dp_retry_initial;
+
+	for (int i = 1; i < failures && wait < dp_retry_max; i++)
+		wait *= 2;
+	return Min(wait, dp_retry_max);
+}
+
+static void
+load_one(void *arg)
+{
+	OneFile    *one = arg;
+
+	dp_load_file(one->loader, one->file, one->result);
+}

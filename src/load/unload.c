@@ -1,0 +1,89 @@
+/*
+ * unload.c
+ *	  The effect of a file out of every layer, in the caller's transaction.
+ *
+ *	  silver append   its rows are deleted, gold takes them back as it takes
+ *	                  back the old rows of an upsert; bronze, quarantine and
+ *	                  ledger forget it
+ *	  silver by key   rows of other files that it had replaced must come back:
+ *	                  silver is made anew from bronze without it (rebuild.c)
+ */
+#include "dynpipe.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "batch/tables.h"
+#include "load/load.h"
+#include "load/rebuild.h"
+#include "util/as_owner.h"
+#include "util/sqlbuf.h"
+#include "utils/snapmgr.h"
+
+static void delete_silver(DpLoader *loader, int32 id);
+static void delete_bronze(const DpPlan *plan, int32 id);
+
+void
+dp_unload(DpLoader *loader, const DpFileRow *file, DpFileState state, bool current)
+{
+	const DpPlan *plan = loader->plan;
+	DpRole		role;
+
+	dp_table_check_at_once();
+	if (file->state == DP_FILE_LOADED)
+	{
+		dp_role_become_owner(&role, plan->owner);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (plan->spec->silver && !plan->upsert)
+			delete_silver(loader, file->id);
+		if (plan->spec->bronze)
+			delete_bronze(plan, file->id);
+		PopActiveSnapshot();
+		dp_role_restore(&role);
+		dp_file_forget(plan->pipeline_id, file->id);
+	}
+	dp_file_set_state(file->id, state, current);
+	CommandCounterIncrement();
+	if (file->state == DP_FILE_LOADED && plan->upsert)
+		dp_rebuild(loader);
+}
+
+void
+dp_unload_older(DpLoader *loader, const DpFileRow *file)
+{
+	ListCell   *lc;
+
+	foreach(lc, dp_file_find(loader->plan->pipeline_id, file->url, 0))
+	{
+		DpFileRow  *older = lfirst(lc);
+
+		if (older->id != file->id && older->state == DP_FILE_LOADED)
+			dp_unload(loader, older, DP_FILE_REPLACED, false);
+	}
+}
+
+/* Gold sees the rows as dynpipe_old, and no new ones. */
+static void
+delete_silver(DpLoader *loader, int32 id)
+{
+	const DpPlan *plan = loader->plan;
+	Relation	silver = dp_table_open(&plan->spec->silver_table, RowExclusiveLock);
+	uint64		n;
+
+	dp_exec_begin(loader->exec, silver);
+	n = dp_exec_run_once_into(loader->exec, dp_sql("DELETE FROM %T WHERE _partition = %d RETURNING *",
+												   &plan->spec->silver_table, id), DP_OLD);
+	if (n > 0 && plan->ngold > 0)
+		dp_batch_gold(&(DpBatch) {.plan = plan, .exec = loader->exec});
+	dp_exec_end(loader->exec);
+	table_close(silver, NoLock);
+}
+
+static void
+delete_bronze(const DpPlan *plan, int32 id)
+{
+	SPI_connect();
+	if (SPI_execute(dp_sql("DELETE FROM %T WHERE _partition = %d", &plan->spec->bronze_table, id),
+					false, 0) < 0)
+		elog(ERROR, "cannot delete from bronze");
+	SPI_finish();
+}
