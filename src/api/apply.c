@@ -12,9 +12,12 @@
 
 #include "api/api.h"
 #include "catalog/namespace.h"
+#include "catalog/output.h"
 #include "foreign/foreign.h"
 #include "load/infer.h"
 #include "miscadmin.h"
+#include "output/destination.h"
+#include "output/output.h"
 #include "source/source.h"
 #include "store/store.h"
 #include "util/sqlbuf.h"
@@ -30,7 +33,7 @@ static void resolve(DpTableName *name);
 static void check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc);
 static void infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner,
 						  DpDocument *doc, List **applied);
-static void check_destination(const DpPipelineSpec *spec, DpDocument *doc);
+static void check_destination(const DpPipelineSpec *spec, int64 id, Oid owner, DpDocument *doc);
 static void check_same_stream(const DpPipelineSpec *spec, const DpPipelineSpec *before,
 							  const DpPipelineRow *row, DpDocument *doc);
 static void each_table(const DpPipelineSpec *spec, int64 id, DpDocument *doc, TableVisit visit);
@@ -69,7 +72,7 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 	}
 	resolve_names(spec);
 	check_source(spec, owner, doc);
-	check_destination(spec, doc);
+	check_destination(spec, row ? row->id : 0, owner, doc);
 	if (before != NULL)
 		check_same_stream(spec, before, row, doc);
 	each_table(spec, row ? row->id : 0, doc, check_writer);
@@ -90,6 +93,8 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 		return;
 
 	definition = dp_spec_to_json(spec);
+	if (before != NULL && !dp_output_same_target(before, spec))
+		dp_catalog_output_forget(row->id);
 	save(spec, row, before, caller, definition,
 		 row == NULL || strcmp(row->definition, definition) != 0, applied);
 	run_changes(changes, owner, applied);
@@ -183,7 +188,7 @@ static void
 infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner, DpDocument *doc,
 			  List **applied)
 {
-	const char *seen = dp_infer_columns(spec, spec->path, before, owner, doc);
+	const char *seen = dp_infer_columns(spec, before, owner, NULL, doc);
 	ListCell   *lc;
 
 	foreach(lc, seen ? spec->columns : NIL)
@@ -196,14 +201,12 @@ infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner, DpD
 	}
 }
 
-/* A URL to write to is understood, but this version writes tables only. */
+/* A URL to write to: of the owner's, by files, and nobody else's. */
 static void
-check_destination(const DpPipelineSpec *spec, DpDocument *doc)
+check_destination(const DpPipelineSpec *spec, int64 id, Oid owner, DpDocument *doc)
 {
-	if (spec->destination != NULL && strstr(spec->destination, "://") != NULL)
-		dp_config_add_problem(doc, psprintf("%s/destination", spec->pointer),
-							  "Leave destination out, or give the name of the silver table.",
-							  "this version does not write to a URL");
+	if (spec->target.url != NULL && spec->silver && dp_store_find(spec->scheme) != NULL)
+		dp_destination_check(spec, id, owner, doc);
 }
 
 /* Positions belong to one topic: another one would be read from the middle. */

@@ -106,7 +106,7 @@ change(const DpPipelineRow *row, DpPipelineSpec *before, DpPipelineSpec *after)
 	changes = dp_plan_changes(plan, old, doc);
 	dp_config_raise(doc);
 	dp_catalog_update(row->id, dp_spec_to_json(after), row->enabled, row->workers,
-					  row->streaming);
+					  row->streaming, row->served);
 	foreach(lc, changes)
 		dp_plan_run_change(lfirst(lc), row->owner);
 }

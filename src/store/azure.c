@@ -105,6 +105,7 @@ dp_azure_request(DpAzure *azure, const char *method, const char *key, const char
 	request->sign = dp_azure_sign;
 	request->sign_arg = azure;
 	request->plain = azure->place.plain;
+	request->ca = azure->conn != NULL ? dp_connection_get(azure->conn, "ssl.ca.pem") : NULL;
 	return request;
 }
 

@@ -63,7 +63,7 @@ static const Advice advices[] = {
 	{"ResourceNotFound", NOBODY, 404,
 	"Check the container's name; without a user mapping only public containers can be seen."},
 	{"ContainerNotFound", ANY, 404, "Check the container's name, or make the container."},
-	{"BlobArchived", ANY, 403, "Move the blob to the hot, cool or cold tier first."},
+	{"BlobArchived", ANY, 0, "Move the blob to the hot, cool or cold tier first."},
 };
 
 static const Advice *find_advice(const char *code, DpAzureAuth auth);

@@ -2,8 +2,8 @@
  * azure_list.c
  *	  Listings of a container, one page a call.
  *
- *	  List Blobs --> XML of at most 5,000 blobs --> DpObjects in the caller's
- *	  context, and the marker of the next page in the store's
+ *	  List Blobs --> XML of at most 2,000 blobs --> DpObjects and the marker of
+ *	  the next page, in the caller's context
  *
  * Metadata are asked for because they tell the folders that Hadoop writes from
  * files.  Whoever may write a blob chooses the names of its metadata, so tags
@@ -15,7 +15,8 @@
 #include "store/azure.h"
 #include "utils/memutils.h"
 
-#define MAX_PAGE	(64 * 1024 * 1024)	/* bytes of XML: long names and metadata count */
+#define PAGE_ROWS	"2000"				/* the service's own limit is 5000 */
+#define MAX_PAGE	(32 * 1024 * 1024)	/* bytes of XML, names and metadata of any length */
 
 static char *make_query(const char *prefix, bool flat, const char *marker);
 static DpObject *read_blob(const char *blob, MemoryContext cxt);
@@ -58,7 +59,7 @@ dp_azure_list(DpStore *store, const char *prefix, bool flat, char **state)
 	/* The marker stands behind the blobs; a blob's own metadata cannot come after it. */
 	markers = dp_xml_texts(response.body.data, response.body.len, "NextMarker");
 	*state = markers == NIL || *(char *) llast(markers) == '\0' ? NULL :
-		MemoryContextStrdup(store->cxt, llast(markers));
+		MemoryContextStrdup(cxt, llast(markers));
 	MemoryContextSwitchTo(cxt);
 	MemoryContextDelete(page);
 	return objects;
@@ -70,7 +71,7 @@ make_query(const char *prefix, bool flat, const char *marker)
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfoString(&query, "comp=list&include=metadata&restype=container");
+	appendStringInfoString(&query, "comp=list&include=metadata&maxresults=" PAGE_ROWS "&restype=container");
 	if (flat)
 		appendStringInfoString(&query, "&delimiter=%2F");
 	if (prefix != NULL && *prefix != '\0')

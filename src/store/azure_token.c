@@ -111,6 +111,9 @@ entra_request(const DpAzure *azure)
 	dp_secret_wipe(escaped);
 	request->body_len = strlen(request->body);
 	request->plain = strncmp(endpoint, "http://", 7) == 0;
+	/* A private authority vouches for a private cloud, not for Entra ID. */
+	if (dp_connection_get(azure->conn, "token_endpoint") != NULL)
+		request->ca = dp_connection_get(azure->conn, "ssl.ca.pem");
 	return request;
 }
 

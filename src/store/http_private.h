@@ -44,12 +44,10 @@ extern bool dp_url_parse(const char *url, DpUrl *parts);
 extern char *dp_url_join(const char *base, const char *location);
 
 /*
- * Send REQUEST to URL with EXTRA headers besides its own.  The request's body
- * must live as long as the transfer, which ends by dp_transfer_end, with the
- * current memory context, or with HTTP.
+ * Send REQUEST to URL.  The request's body must live as long as the transfer,
+ * which ends by dp_transfer_end, with the current memory context, or with HTTP.
  */
-extern DpTransfer *dp_transfer_start(DpHttp *http, const DpHttpRequest *request,
-									 const char *url, List *extra);
+extern DpTransfer *dp_transfer_start(DpHttp *http, const DpHttpRequest *request, const char *url);
 /* Wait until all headers are there, or the transfer has ended. */
 extern void dp_transfer_await(DpTransfer *transfer);
 /* Up to LEN bytes of the body; 0 when it has ended, well or not. */

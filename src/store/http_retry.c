@@ -76,10 +76,10 @@ try_once(DpHttp *http, DpHttpRequest *request, const char *url, List *extra)
 	DpTransfer *transfer;
 
 	check_url(request, url);
-	request->attempt_headers = NIL;
+	request->attempt_headers = list_copy(extra);
 	if (request->sign != NULL)
 		request->sign(request, request->sign_arg);
-	transfer = dp_transfer_start(http, request, url, extra);
+	transfer = dp_transfer_start(http, request, url);
 	dp_transfer_await(transfer);
 	return transfer;
 }

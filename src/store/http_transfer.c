@@ -298,7 +298,7 @@ note_timer(CURLM *multi, long ms, void *arg)
 }
 
 DpTransfer *
-dp_transfer_start(DpHttp *http, const DpHttpRequest *request, const char *url, List *extra)
+dp_transfer_start(DpHttp *http, const DpHttpRequest *request, const char *url)
 {
 	Handle	   *handle = palloc0(sizeof(Handle));
 	DpTransfer *transfer = calloc(1, sizeof(DpTransfer));
@@ -320,7 +320,7 @@ dp_transfer_start(DpHttp *http, const DpHttpRequest *request, const char *url, L
 			  transfer->easy = curl_easy_init();
 			  transfer->url = parse_url(url);
 			  ready = transfer->window != NULL && transfer->easy != NULL && transfer->url != NULL &&
-			  add_headers(transfer, request->headers) && add_headers(transfer, extra) &&
+			  add_headers(transfer, request->headers) &&
 			  add_headers(transfer, request->attempt_headers) &&
 			  set_options(transfer, request) && set_method(transfer, request) &&
 			  set_signature(transfer, request) &&
