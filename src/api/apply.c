@@ -10,13 +10,11 @@
  */
 #include "dynpipe.h"
 
-#include "access/xact.h"
 #include "api/api.h"
 #include "catalog/namespace.h"
 #include "catalog/output.h"
 #include "foreign/foreign.h"
 #include "load/infer.h"
-#include "load/load.h"
 #include "miscadmin.h"
 #include "output/destination.h"
 #include "output/output.h"
@@ -190,9 +188,7 @@ static void
 infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner, DpDocument *doc,
 			  List **applied)
 {
-	const char *key = dp_load_put_params(spec, spec->path, NIL,
-										 GetCurrentTransactionStartTimestamp());
-	const char *seen = dp_infer_columns(spec, key, before, owner, doc);
+	const char *seen = dp_infer_columns(spec, before, owner, NULL, doc);
 	ListCell   *lc;
 
 	foreach(lc, seen ? spec->columns : NIL)

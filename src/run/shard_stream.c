@@ -52,7 +52,9 @@ static DpShardStep check_positions(StreamShard *shard);
 static void count_batch(StreamShard *shard, instr_time start);
 static void note_latency(StreamShard *shard);
 static void note_ends(StreamShard *shard);
-static int compare_double(const void *a, const void *b);
+static int	compare_double(const void *a, const void *b);
+
+static const DpShardReaderOps ops = {step, stats, invalidate, close_feed};
 
 DpShardReader *
 dp_shard_stream_open(const DpShardSpec *spec)
@@ -267,18 +269,18 @@ count_batch(StreamShard *shard, instr_time start)
 
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
-	stats->batches++;
-	stats->records += batch->records.n;
-	stats->bytes += batch->records.bytes;
-	stats->last_batch_rows = batch->records.n;
-	stats->last_batch_ms = INSTR_TIME_GET_MILLISEC(end);
-	stats->busy_ms += stats->last_batch_ms;
-	stats->last_commit_at = GetCurrentTimestamp();
+	figures->batches++;
+	figures->records += batch->records.n;
+	figures->bytes += batch->records.bytes;
+	figures->last_batch_rows = batch->records.n;
+	figures->last_batch_ms = INSTR_TIME_GET_MILLISEC(end);
+	figures->busy_ms += figures->last_batch_ms;
+	figures->last_commit_at = GetCurrentTimestamp();
 	for (int i = 0; i < batch->nledger; i++)
 	{
-		stats->loaded += batch->ledger[i].loaded;
-		stats->quarantined += batch->ledger[i].quarantined;
-		stats->last_record_ms = Max(stats->last_record_ms, batch->ledger[i].last_ms);
+		figures->loaded += batch->ledger[i].loaded;
+		figures->quarantined += batch->ledger[i].quarantined;
+		figures->last_record_ms = Max(figures->last_record_ms, batch->ledger[i].last_ms);
 	}
 }
 
@@ -305,14 +307,14 @@ note_ends(StreamShard *shard)
 	const DpFeed *feed = shard->feed;
 	DpShardStats *figures = &shard->stats;
 
-	stats->nends = 0;
-	for (int p = 0; feed->assigned && p < feed->npositions && stats->nends < DP_MAX_ENDS; p++)
+	figures->nends = 0;
+	for (int p = 0; feed->assigned && p < feed->npositions && figures->nends < DP_MAX_ENDS; p++)
 	{
-		DpPartitionEnd *end = &stats->ends[stats->nends];
+		DpPartitionEnd *end = &figures->ends[figures->nends];
 
 		end->partition = p;
 		if (feed->position[p] >= 0 && feed->source->ops->lag(feed->source, p, &end->high))
-			stats->nends++;
+			figures->nends++;
 	}
 }
 
