@@ -21,7 +21,7 @@ help:
 	@echo "make format          format the C sources"
 	@echo "make test-debian SUITE=trixie    build and test in a chroot of another Debian"
 setup:
-	@scripts/setup --test --broker
+	@scripts/setup --test --broker --cloud
 test check demo demo-stop bench format:
 	@scripts/$@
 test-debian:

@@ -60,8 +60,9 @@ reachable_server() {
     local part
     if ! as_server test -x "$(private_bin)/postgres" 2>/dev/null; then
         mkdir -p "$1/build"
-        for part in pg tools kafka; do
-            [ ! -d "$build/$part" ] || cp -r "$build/$part" "$1/build/$part"
+        for part in pg tools kafka cloud; do
+            [ ! -d "$build/$part" ] || cp -rl "$build/$part" "$1/build/$part" 2>/dev/null ||
+                cp -r "$build/$part" "$1/build/"
         done
         chmod -R a+rX "$1/build"
         build=$1/build

@@ -32,6 +32,7 @@ PLACES = {
     "an expectation": "expectation",
     "a gold table": "gold",
     "batch": "batch",
+    "a destination": "destination",
 }
 
 

@@ -12,12 +12,14 @@
 
 #include "api/api.h"
 #include "catalog/namespace.h"
-#include "executor/spi.h"
+#include "catalog/output.h"
 #include "foreign/foreign.h"
+#include "load/infer.h"
 #include "miscadmin.h"
+#include "output/destination.h"
+#include "output/output.h"
 #include "source/source.h"
 #include "store/store.h"
-#include "util/as_owner.h"
 #include "util/sqlbuf.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -29,7 +31,9 @@ typedef void (*TableVisit) (int64 id, const char *layer, const DpTableName *name
 static void resolve_names(DpPipelineSpec *spec);
 static void resolve(DpTableName *name);
 static void check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc);
-static void check_destination(const DpPipelineSpec *spec, DpDocument *doc);
+static void infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner,
+						  DpDocument *doc, List **applied);
+static void check_destination(const DpPipelineSpec *spec, int64 id, Oid owner, DpDocument *doc);
 static void check_same_stream(const DpPipelineSpec *spec, const DpPipelineSpec *before,
 							  const DpPipelineRow *row, DpDocument *doc);
 static void each_table(const DpPipelineSpec *spec, int64 id, DpDocument *doc, TableVisit visit);
@@ -68,10 +72,18 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 	}
 	resolve_names(spec);
 	check_source(spec, owner, doc);
-	check_destination(spec, doc);
+	check_destination(spec, row ? row->id : 0, owner, doc);
 	if (before != NULL)
 		check_same_stream(spec, before, row, doc);
 	each_table(spec, row ? row->id : 0, doc, check_writer);
+	if (spec->silver && dp_store_find(spec->scheme) != NULL)
+	{
+		/* Without types nothing sensible can be said about the rest. */
+		if (list_length(doc->problems) == problems)
+			infer_columns(spec, before, owner, doc, applied);
+		if (list_length(doc->problems) > problems)
+			return;
+	}
 	plan = dp_plan_build(spec, row ? row->id : 0, row ? row->version + 1 : 1, owner, false, doc,
 						 CurrentMemoryContext);
 	if (plan == NULL || list_length(doc->problems) > problems)
@@ -81,6 +93,8 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 		return;
 
 	definition = dp_spec_to_json(spec);
+	if (before != NULL && !dp_output_same_target(before, spec))
+		dp_catalog_output_forget(row->id);
 	save(spec, row, before, caller, definition,
 		 row == NULL || strcmp(row->definition, definition) != 0, applied);
 	run_changes(changes, owner, applied);
@@ -169,14 +183,30 @@ check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc)
 	}
 }
 
-/* A URL to write to is understood, but this version writes tables only. */
+/* What files decide: names and types that the document leaves open; told in the result. */
 static void
-check_destination(const DpPipelineSpec *spec, DpDocument *doc)
+infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner, DpDocument *doc,
+			  List **applied)
 {
-	if (spec->destination != NULL && strstr(spec->destination, "://") != NULL)
-		dp_config_add_problem(doc, psprintf("%s/destination", spec->pointer),
-							  "Leave destination out, or give the name of the silver table.",
-							  "this version does not write to a URL");
+	const char *seen = dp_infer_columns(spec, before, owner, NULL, doc);
+	ListCell   *lc;
+
+	foreach(lc, seen ? spec->columns : NIL)
+	{
+		DpColumnSpec *column = lfirst(lc);
+
+		if (column->inferred && (before == NULL || dp_infer_known(before, column->name) == NULL))
+			add(applied, "infer", "column", dp_sql("%T.%I", &spec->silver_table, column->name),
+				psprintf("%s, from %s", column->type, seen));
+	}
+}
+
+/* A URL to write to: of the owner's, by files, and nobody else's. */
+static void
+check_destination(const DpPipelineSpec *spec, int64 id, Oid owner, DpDocument *doc)
+{
+	if (spec->target.url != NULL && spec->silver && dp_store_find(spec->scheme) != NULL)
+		dp_destination_check(spec, id, owner, doc);
 }
 
 /* Positions belong to one topic: another one would be read from the middle. */
@@ -234,19 +264,13 @@ add_table(int64 id, const char *layer, const DpTableName *name, const char *poin
 static void
 run_changes(List *changes, Oid owner, List **applied)
 {
-	DpRole		role;
 	ListCell   *lc;
 
 	foreach(lc, changes)
 	{
 		DpChange   *change = lfirst(lc);
 
-		dp_role_become_owner(&role, owner);
-		SPI_connect();
-		if (SPI_execute(change->sql, false, 0) < 0)
-			elog(ERROR, "cannot run: %s", change->sql);
-		SPI_finish();
-		dp_role_restore(&role);
+		dp_plan_run_change(change, owner);
 		add(applied, change->action, change->object, change->name, change->detail);
 	}
 }

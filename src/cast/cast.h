@@ -53,6 +53,9 @@ extern void dp_cast_init(DpCast *cast, Oid type, int32 typmod, MemoryContext cxt
  */
 extern void dp_cast_exact(DpCast *cast);
 
+/* Can every value of type FROM be changed to type TO and still say what it said? */
+extern bool dp_cast_widens(Oid from, Oid to);
+
 /* Does a domain accept NULL?  True at once for any other type. */
 extern bool dp_cast_null(DpCast *cast, DpReject *reject);
 

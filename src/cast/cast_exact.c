@@ -1,6 +1,7 @@
 /*
  * cast_exact.c
- *	  Casts that refuse what the server's own would cut off without a word.
+ *	  Casts that refuse what the server's own would cut off without a word, and
+ *	  which type takes over from one that is too narrow.
  *
  * To PostgreSQL '2024-05-01 10:30' is a good date and '2024-05-01 10:30+02' a
  * good timestamp: the rest is dropped.  That is right where a person chose the
@@ -15,6 +16,18 @@
 
 #define SHOWN_BYTES 64
 
+/* What may become what without loss, beside everything text. */
+static const struct
+{
+	Oid			from;
+	Oid			to;
+} wider[] = {
+	{INT8OID, NUMERICOID},
+	{DATEOID, TIMESTAMPOID},
+	{DATEOID, TIMESTAMPTZOID},
+	{TIMESTAMPOID, TIMESTAMPTZOID},
+};
+
 static bool exact_date(DpCast *cast, const char *s, int len, Datum *out, DpReject *reject);
 static bool exact_timestamp(DpCast *cast, const char *s, int len, Datum *out, DpReject *reject);
 static const char *time_of_day(const char *s, int len);
@@ -27,6 +40,17 @@ dp_cast_exact(DpCast *cast)
 		cast->fn = exact_date;
 	else if (cast->fn == dp_cast_timestamp)
 		cast->fn = exact_timestamp;
+}
+
+bool
+dp_cast_widens(Oid from, Oid to)
+{
+	if (from == to || to == TEXTOID)
+		return from != to;
+	for (int i = 0; i < lengthof(wider); i++)
+		if (wider[i].from == from && wider[i].to == to)
+			return true;
+	return false;
 }
 
 static bool

@@ -16,7 +16,6 @@ static const DpKey *find_key(const DpShape *shape, const char *name);
 static void check_member(DpCheck *chk, const json_t *value, const DpShape *shape,
 						 const DpKey *key, void *target);
 static void unknown_key(DpCheck *chk, const DpShape *shape, const char *name);
-static int	type_bit(const json_t *value);
 
 static const DpListOf pipelines = {&dp_shape_pipeline, 10000};
 
@@ -245,7 +244,7 @@ check_member(DpCheck *chk, const json_t *value, const DpShape *shape,
 {
 	const char *hint = NULL;
 
-	if (type_bit(value) & key->kind->accepts)
+	if (dp_check_type(value) & key->kind->accepts)
 	{
 		key->kind->read(chk, value, key, (char *) target + key->offset);
 		return;
@@ -275,8 +274,9 @@ unknown_key(DpCheck *chk, const DpShape *shape, const char *name)
 					 "unknown key \"%s\" in %s", dp_tree_clip(name, DP_MAX_QUOTED), shape->what);
 }
 
-static int
-type_bit(const json_t *value)
+/* The type of VALUE, one of DP_JSON_*; 0 for null. */
+int
+dp_check_type(const json_t *value)
 {
 	switch (json_typeof(value))
 	{

@@ -13,13 +13,17 @@
  *	  check_value.c    kinds of single values
  *	  check_list.c     kinds of lists, groups and layers
  *	  check_pipeline.c the pipeline's table and the rules across its parts
- *	  check_source.c   source, format, destination
+ *	  check_source.c   source, format
+ *	  check_url.c      URLs
+ *	  check_destination.c   destination
+ *	  check_load.c     what only pipelines of files have
  *	  check_start.c    start
  *	  check_schema.c   columns
  *	  check_silver.c   silver, expect, derive
  *	  check_gold.c     gold
  *	  names.c          slugs, table names, column names
- *	  registry.c       which sources and formats there are
+ *	  params.c         ${name} in paths
+ *	  registry.c       which sources, stores and formats there are
  *
  * A finish function sees values that were already found wrong: it must cope
  * with NULL members.
@@ -60,6 +64,14 @@ typedef struct DpKind
 	char	   *(*allowed) (const DpKey *key);	/* hint beyond EXPECTED, or NULL */
 } DpKind;
 
+/* Which sources a key of a pipeline is for. */
+typedef enum DpOnly
+{
+	DP_ONLY_NONE,				/* any */
+	DP_ONLY_STREAMS,
+	DP_ONLY_FILES
+} DpOnly;
+
 struct DpKey
 {
 	const char *name;
@@ -67,6 +79,7 @@ struct DpKey
 	size_t		offset;			/* of the field in the shape's struct */
 	const void *arg;			/* what the kind wants to know: see each */
 	bool		required;
+	DpOnly		only;			/* only in the shape of a pipeline */
 };
 
 typedef struct DpShape
@@ -95,6 +108,7 @@ extern bool dp_check_full(const DpCheck *chk);
 extern char *dp_check_text(const json_t *value);
 extern char *dp_check_hint(const char *name, const char *const *names, const char *intro);
 extern const char *dp_check_type_name(const json_t *value);
+extern int	dp_check_type(const json_t *value);
 
 /* check_value.c */
 typedef struct DpRange
@@ -109,6 +123,13 @@ typedef struct DpTextRule
 	const char *(*problem) (const char *text, const char **hint);
 } DpTextRule;
 
+/* Words of which DEFAULT_WORD (or NULL) goes without saying. */
+typedef struct DpWords
+{
+	const char *const *words;	/* NULL-terminated */
+	const char *default_word;
+} DpWords;
+
 extern const DpKind dp_kind_text;		/* char *; arg: DpTextRule or NULL */
 extern const DpKind dp_kind_ignored;	/* text that is not kept */
 extern const DpKind dp_kind_scalar;		/* char *; text, number or boolean */
@@ -117,9 +138,11 @@ extern const DpKind dp_kind_count;		/* int; arg: DpRange */
 extern const DpKind dp_kind_bytes;		/* int64; arg: DpRange */
 extern const DpKind dp_kind_duration;	/* int64, ms; arg: DpRange */
 extern const DpKind dp_kind_choice;		/* an enum; arg: its names in order, NULL-terminated */
+extern const DpKind dp_kind_word;		/* char *, NULL for the default; arg: DpWords */
 extern const DpKind dp_kind_table;		/* DpTableName */
 
 extern char *dp_scalar_text(DpCheck *chk, const json_t *value);
+extern List *dp_setting_add(List *settings, char *name, char *value);
 extern void dp_read_table(DpCheck *chk, const char *text, DpTableName *table);
 
 /* check_list.c */
@@ -153,13 +176,37 @@ extern const DpShape dp_shape_column;
 extern const DpShape dp_shape_silver;
 extern const DpShape dp_shape_gold;
 extern const DpKey dp_silver_keys[];
+extern bool dp_check_may_infer(const DpPipelineSpec *spec);
 
 /* check_source.c, check_start.c: these fill several fields of the pipeline */
 extern const DpKind dp_kind_source;
-extern const DpKind dp_kind_destination;
 extern const DpKind dp_kind_format;
 extern const DpKind dp_kind_start;
 extern void dp_check_source(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec);
+
+/* check_url.c */
+typedef struct DpUrl
+{
+	char	   *scheme;			/* NULL: it was no URL */
+	char	   *authority;
+	char	   *path;			/* without its leading slash */
+} DpUrl;
+
+extern void dp_check_url(DpCheck *chk, const char *what, const char *text, DpUrl *url);
+extern void dp_check_placeholders(DpCheck *chk, const char *place, const char *path,
+								  List *params);
+
+/* check_destination.c, likewise */
+extern const DpKind dp_kind_destination;
+extern void dp_check_destination(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec);
+extern void dp_destination_init(DpDestinationSpec *target);
+
+/* check_load.c */
+extern const DpKind dp_kind_params;		/* List of DpSetting, by name */
+extern const DpKind dp_kind_bad_records;	/* two fields of the pipeline */
+extern const DpTextRule dp_rule_schedule;
+extern const DpTextRule dp_rule_timezone;
+extern void dp_check_load(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec);
 
 /* check_schema.c, check_silver.c, check_gold.c: rules over several keys */
 extern void dp_check_columns(DpCheck *chk, DpPipelineSpec *spec);
@@ -170,7 +217,6 @@ extern void dp_check_gold(DpCheck *chk, DpPipelineSpec *spec);
 #define DP_MAX_NAME		63
 extern char *dp_name_slug(const char *name);
 extern const char *dp_name_pipeline_problem(const char *name, const char **hint);
-extern const char *dp_name_column_problem(const char *name, const char **hint);
 extern const char *dp_name_rule_problem(const char *name, const char **hint);
 extern const char *dp_name_table_parse(const char *text, DpTableName *table, const char **hint);
 extern char *dp_name_table_text(const DpTableName *table);
@@ -181,6 +227,7 @@ extern bool dp_name_table_equal(const DpTableName *a, const DpTableName *b);
 extern bool dp_registry_scheme_exists(const char *scheme);
 extern bool dp_registry_scheme_streams(const char *scheme);
 extern const char *dp_registry_scheme_hint(const char *scheme);
+extern const char *dp_registry_store_hint(void);
 extern const char *dp_registry_format_by_suffix(const char *path);
 extern bool dp_registry_format_exists(const char *format);
 extern const char *dp_registry_format_hint(const char *format);
@@ -190,5 +237,6 @@ extern void dp_registry_format_check(const DpPipelineSpec *spec, DpDocument *doc
 /* spec_json.c */
 extern void dp_write_members(StringInfo buf, const DpShape *shape, const void *target);
 extern void dp_write_text(StringInfo buf, const char *text);
+extern void dp_write_settings(StringInfo buf, List *settings, const char *comma);
 
 #endif							/* DP_CHECK_H */

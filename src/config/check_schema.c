@@ -9,6 +9,7 @@
 #include "config/check.h"
 #include "miscadmin.h"
 
+static void column_finish(DpCheck *chk, const json_t *object, void *target);
 static void read_from(DpCheck *chk, const json_t *value, const DpKey *key, void *field);
 static void write_from(StringInfo buf, const DpKey *key, const void *field);
 static const char *from_problem(const char *from, const char **hint);
@@ -36,11 +37,12 @@ static const DpKey column_keys[] = {
 	{"clean", &dp_kind_choices, offsetof(DpColumnSpec, clean), &clean_names},
 	{"default", &dp_kind_scalar, offsetof(DpColumnSpec, default_value)},
 	{"description", &dp_kind_text, offsetof(DpColumnSpec, description)},
+	{"inferred", &dp_kind_boolean, offsetof(DpColumnSpec, inferred)},
 	{NULL}
 };
 
 const DpShape dp_shape_column = {
-	"a column", sizeof(DpColumnSpec), column_keys, .shorthand = "name"
+	"a column", sizeof(DpColumnSpec), column_keys, .shorthand = "name", .finish = column_finish
 };
 
 /* No two columns have one name. */
@@ -66,6 +68,14 @@ dp_check_columns(DpCheck *chk, DpPipelineSpec *spec)
 			break;
 		}
 	}
+}
+
+static void
+column_finish(DpCheck *chk, const json_t *object, void *target)
+{
+	if (((DpColumnSpec *) target)->inferred && json_object_get(object, "type") == NULL)
+		dp_check_problem_in(chk, "inferred", "Add the type that was found, or leave inferred out.",
+							"inferred needs a type");
 }
 
 static void

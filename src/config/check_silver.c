@@ -75,7 +75,7 @@ dp_check_silver(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec)
 
 	if (!spec->silver)
 		return;
-	if (spec->columns == NIL)
+	if (spec->columns == NIL && !dp_check_may_infer(spec))
 	{
 		if (json_array_size(json_object_get(pipeline, "schema")) == 0)
 			dp_check_problem_in(chk, "silver", "Declare the columns in \"schema\".",
@@ -83,9 +83,12 @@ dp_check_silver(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec)
 		return;
 	}
 	check_derive(chk, spec);
-	columns = column_names(spec);
-	check_names(chk, silver, "key", spec->key, columns);
-	check_names(chk, silver, "sequence_by", spec->sequence_by, columns);
+	if (spec->columns != NIL)
+	{
+		columns = column_names(spec);
+		check_names(chk, silver, "key", spec->key, columns);
+		check_names(chk, silver, "sequence_by", spec->sequence_by, columns);
+	}
 	if (spec->sequence_by != NIL && keyless)
 		dp_check_problem_in(chk, "silver/sequence_by", "Add \"key\", or leave sequence_by out.",
 							"sequence_by needs a key");

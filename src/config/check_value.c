@@ -7,19 +7,7 @@
 
 #include "common/shortest_dec.h"
 #include "config/check.h"
-
-typedef struct Unit
-{
-	const char *name;
-	int64		factor;
-} Unit;
-
-static const Unit byte_units[] = {
-	{"GB", INT64CONST(1) << 30}, {"MB", 1 << 20}, {"kB", 1 << 10}, {"B", 1}, {NULL}
-};
-static const Unit time_units[] = {
-	{"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}, {NULL}
-};
+#include "util/quantity.h"
 
 static void read_text(DpCheck *chk, const json_t *value, const DpKey *key, void *field);
 static void write_text(StringInfo buf, const DpKey *key, const void *field);
@@ -37,11 +25,11 @@ static void write_duration(StringInfo buf, const DpKey *key, const void *field);
 static void read_choice(DpCheck *chk, const json_t *value, const DpKey *key, void *field);
 static void write_choice(StringInfo buf, const DpKey *key, const void *field);
 static char *choice_allowed(const DpKey *key);
+static void read_word(DpCheck *chk, const json_t *value, const DpKey *key, void *field);
+static char *word_allowed(const DpKey *key);
 static void read_table(DpCheck *chk, const json_t *value, const DpKey *key, void *field);
 static void write_table(StringInfo buf, const DpKey *key, const void *field);
-static bool parse_quantity(const char *text, const Unit *units, int64 *result);
-static char *quantity_text(int64 value, const Unit *units);
-static char *range_text(const DpRange *range, const Unit *units);
+static char *range_text(const DpRange *range, const DpUnit *units);
 
 const DpKind dp_kind_text = {DP_JSON_TEXT, "text", read_text, write_text};
 const DpKind dp_kind_ignored = {DP_JSON_TEXT, "text", read_ignored, write_ignored};
@@ -61,6 +49,9 @@ const DpKind dp_kind_duration = {
 };
 const DpKind dp_kind_choice = {
 	DP_JSON_TEXT, "one of the allowed words", read_choice, write_choice, choice_allowed
+};
+const DpKind dp_kind_word = {
+	DP_JSON_TEXT, "one of the allowed words", read_word, write_text, word_allowed
 };
 const DpKind dp_kind_table = {
 	DP_JSON_TEXT, "a table name like 'schema.table'", read_table, write_table
@@ -89,6 +80,20 @@ dp_scalar_text(DpCheck *chk, const json_t *value)
 	}
 	double_to_shortest_decimal_buf(json_real_value(value), buf);
 	return pstrdup(buf);
+}
+
+/* SETTINGS by name, those of one name in the order in which they came. */
+List *
+dp_setting_add(List *settings, char *name, char *value)
+{
+	DpSetting  *setting = palloc(sizeof(DpSetting));
+	int			i = list_length(settings);
+
+	setting->name = name;
+	setting->value = value;
+	while (i > 0 && strcmp(((DpSetting *) list_nth(settings, i - 1))->name, name) > 0)
+		i--;
+	return list_insert_nth(settings, i, setting);
 }
 
 /* Read TEXT as the name of a table; used where a text may be something else as well. */
@@ -179,7 +184,7 @@ read_bytes(DpCheck *chk, const json_t *value, const DpKey *key, void *field)
 
 	if (json_is_integer(value))
 		bytes = json_integer_value(value);
-	else if (!parse_quantity(dp_check_text(value), byte_units, &bytes))
+	else if (!dp_quantity_parse(dp_check_text(value), dp_byte_units, &bytes))
 	{
 		dp_check_problem(chk, "Write a whole number and a unit: B, kB, MB or GB.",
 						 "invalid size \"%s\"",
@@ -187,7 +192,7 @@ read_bytes(DpCheck *chk, const json_t *value, const DpKey *key, void *field)
 		return;
 	}
 	if (bytes < range->min || bytes > range->max)
-		dp_check_problem(chk, NULL, "%s must be %s", key->name, range_text(range, byte_units));
+		dp_check_problem(chk, NULL, "%s must be %s", key->name, range_text(range, dp_byte_units));
 	else
 		*(int64 *) field = bytes;
 }
@@ -195,7 +200,7 @@ read_bytes(DpCheck *chk, const json_t *value, const DpKey *key, void *field)
 static void
 write_bytes(StringInfo buf, const DpKey *key, const void *field)
 {
-	dp_write_text(buf, quantity_text(*(const int64 *) field, byte_units));
+	dp_write_text(buf, dp_quantity_text(*(const int64 *) field, dp_byte_units));
 }
 
 static void
@@ -205,11 +210,11 @@ read_duration(DpCheck *chk, const json_t *value, const DpKey *key, void *field)
 	char	   *text = dp_check_text(value);
 	int64		ms;
 
-	if (!parse_quantity(text, time_units, &ms))
+	if (!dp_quantity_parse(text, dp_time_units, &ms))
 		dp_check_problem(chk, "Write a whole number and a unit: ms, s, min, h or d.",
 						 "invalid duration \"%s\"", dp_tree_clip(text, DP_MAX_QUOTED));
 	else if (ms < range->min || ms > range->max)
-		dp_check_problem(chk, NULL, "%s must be %s", key->name, range_text(range, time_units));
+		dp_check_problem(chk, NULL, "%s must be %s", key->name, range_text(range, dp_time_units));
 	else
 		*(int64 *) field = ms;
 }
@@ -217,7 +222,7 @@ read_duration(DpCheck *chk, const json_t *value, const DpKey *key, void *field)
 static void
 write_duration(StringInfo buf, const DpKey *key, const void *field)
 {
-	dp_write_text(buf, quantity_text(*(const int64 *) field, time_units));
+	dp_write_text(buf, dp_quantity_text(*(const int64 *) field, dp_time_units));
 }
 
 /* The spec's enums number their words as the table does. */
@@ -251,6 +256,30 @@ choice_allowed(const DpKey *key)
 	return dp_check_hint("", key->arg, "Allowed values");
 }
 
+/* Kept as text, since what reads it has words of its own for them. */
+static void
+read_word(DpCheck *chk, const json_t *value, const DpKey *key, void *field)
+{
+	const DpWords *words = key->arg;
+	char	   *text = dp_check_text(value);
+	int			i = 0;
+
+	while (words->words[i] != NULL && strcmp(words->words[i], text) != 0)
+		i++;
+	if (words->words[i] == NULL)
+		dp_check_problem(chk, dp_check_hint(text, words->words, "Allowed values"),
+						 "unknown value \"%s\" for %s", dp_tree_clip(text, DP_MAX_QUOTED),
+						 key->name);
+	else if (words->default_word == NULL || strcmp(words->default_word, text) != 0)
+		*(char **) field = text;
+}
+
+static char *
+word_allowed(const DpKey *key)
+{
+	return dp_check_hint("", ((const DpWords *) key->arg)->words, "Allowed values");
+}
+
 static void
 read_table(DpCheck *chk, const json_t *value, const DpKey *key, void *field)
 {
@@ -265,40 +294,8 @@ write_table(StringInfo buf, const DpKey *key, const void *field)
 	dp_write_text(buf, table->table != NULL ? dp_name_table_text(table) : NULL);
 }
 
-/* "16 MB" -> 16777216: a whole number and one of UNITS, in any case. */
-static bool
-parse_quantity(const char *text, const Unit *units, int64 *result)
-{
-	char	   *end;
-	long long	number;
-
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	number = strtoll(text, &end, 10);
-	if (errno != 0)
-		return false;
-	while (*end == ' ')
-		end++;
-	for (; units->name != NULL; units++)
-		if (pg_strcasecmp(end, units->name) == 0)
-			return !__builtin_mul_overflow((int64) number, units->factor, result);
-	return false;
-}
-
-/* The shortest way to write VALUE exactly. */
 static char *
-quantity_text(int64 value, const Unit *units)
+range_text(const DpRange *range, const DpUnit *units)
 {
-	if (value == 0)
-		return NULL;
-	while (value % units->factor != 0)
-		units++;
-	return psprintf("%lld%s", (long long) (value / units->factor), units->name);
-}
-
-static char *
-range_text(const DpRange *range, const Unit *units)
-{
-	return psprintf("%s to %s", quantity_text(range->min, units), quantity_text(range->max, units));
+	return psprintf("%s to %s", dp_quantity_text(range->min, units), dp_quantity_text(range->max, units));
 }

@@ -51,8 +51,14 @@ extern void dp_config_raise(const DpDocument *doc);
  */
 extern char *dp_spec_to_json(const DpPipelineSpec *spec);
 
+/* The text of key NAME alone, also when it is the default. */
+extern char *dp_spec_member_to_json(const DpPipelineSpec *spec, const char *name);
+
 /* The spec back from dp_spec_to_json's text; raises when it is not valid. */
 extern DpPipelineSpec *dp_spec_from_json(const char *json);
+
+/* May a column be called NAME?  NULL, or why not, with what to do in *HINT. */
+extern const char *dp_name_column_problem(const char *name, const char **hint);
 
 /* Nearest of NAMES (NULL-terminated) to NAME by edit distance, or NULL if none is near. */
 extern const char *dp_nearest(const char *name, const char *const *names);

@@ -1,13 +1,14 @@
 /*
  * registry.c
- *	  What the checker asks the registries of sources and formats: the only
- *	  place in src/config that knows that they exist.
+ *	  What the checker asks the registries of sources, stores and formats: the
+ *	  only place in src/config that knows that they exist.
  */
 #include "dynpipe.h"
 
 #include "config/check.h"
 #include "format/format.h"
 #include "source/source.h"
+#include "store/store.h"
 #include "utils/formatting.h"
 
 /* Suffixes of files that are not the name of their format. */
@@ -16,18 +17,23 @@ static const struct
 	const char *suffix;
 	const char *format;
 }			suffixes[] = {
+	{"tsv", "csv"},				/* its delimiter is detected, as any other */
 	{"jsonl", "json"},
 	{"ndjson", "json"},
 	{"txt", "text"},
 	{"log", "text"},
 };
 
+/* Suffixes of compressed files: that of the format stands before them. */
+static const char *const packed[] = {"gz", "gzip", "zst", "zstd"};
+
+static const char *format_of_suffix(const char *suffix);
 static const char *nearest_hint(const char *name, const char *names, const char *intro);
 
 bool
 dp_registry_scheme_exists(const char *scheme)
 {
-	return dp_source_find(scheme) != NULL;
+	return dp_source_find(scheme) != NULL || dp_store_find(scheme) != NULL;
 }
 
 /* Is SCHEME one that is read without end? */
@@ -42,7 +48,14 @@ dp_registry_scheme_streams(const char *scheme)
 const char *
 dp_registry_scheme_hint(const char *scheme)
 {
-	return nearest_hint(scheme, dp_source_names(), "Sources of this build");
+	return nearest_hint(scheme, psprintf("%s, %s", dp_source_names(), dp_store_names()),
+						"Sources of this build");
+}
+
+const char *
+dp_registry_store_hint(void)
+{
+	return nearest_hint("", dp_store_names(), "Stores of this build");
 }
 
 bool
@@ -77,22 +90,34 @@ dp_registry_format_check(const DpPipelineSpec *spec, DpDocument *doc)
 		ops->check(spec, doc);
 }
 
-/* The format that PATH's suffix stands for, or NULL. */
+/* The format that PATH's suffix stands for, or NULL; PATH may have globs and placeholders. */
 const char *
 dp_registry_format_by_suffix(const char *path)
 {
-	const char *dot = strrchr(path, '.');
+	char	   *text = pstrdup(path);
+	char	   *dot = strrchr(text, '.');
 
-	if (dot == NULL || strchr(dot, '/') != NULL)
-		return NULL;
+	for (int i = 0; dot != NULL && i < lengthof(packed); i++)
+		if (pg_strcasecmp(dot + 1, packed[i]) == 0)
+		{
+			*dot = '\0';
+			dot = strrchr(text, '.');
+			break;
+		}
+	return dot != NULL && strchr(dot, '/') == NULL ? format_of_suffix(dot + 1) : NULL;
+}
+
+static const char *
+format_of_suffix(const char *suffix)
+{
 	for (int i = 0; i < lengthof(suffixes); i++)
-		if (pg_strcasecmp(dot + 1, suffixes[i].suffix) == 0)
+		if (pg_strcasecmp(suffix, suffixes[i].suffix) == 0)
 			return suffixes[i].format;
-	for (const char *p = dot + 1; *p != '\0'; p++)
+	for (const char *p = suffix; *p != '\0'; p++)
 		if ((*p < 'a' || *p > 'z') && (*p < 'A' || *p > 'Z') && (*p < '0' || *p > '9'))
 			return NULL;
-	dot = asc_tolower(dot + 1, strlen(dot + 1));
-	return dp_format_find(dot) != NULL ? dot : NULL;
+	suffix = asc_tolower(suffix, strlen(suffix));
+	return dp_format_find(suffix) != NULL ? suffix : NULL;
 }
 
 /* NAMES is "a, b, c", as the registries give it. */

@@ -23,6 +23,19 @@ dp_spec_to_json(const DpPipelineSpec *spec)
 	return buf.data;
 }
 
+/* The value of one key in that text, as it would be written. */
+char *
+dp_spec_member_to_json(const DpPipelineSpec *spec, const char *name)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (const DpKey *key = dp_shape_pipeline.keys; key->name != NULL; key++)
+		if (strcmp(key->name, name) == 0)
+			key->kind->write(&buf, key, (const char *) spec + key->offset);
+	return buf.data;
+}
+
 /* The spec back from its canonical text; raises when that is not valid (any more). */
 DpPipelineSpec *
 dp_spec_from_json(const char *json)
@@ -71,4 +84,32 @@ dp_write_text(StringInfo buf, const char *text)
 		appendStringInfoString(buf, "null");
 	else
 		escape_json(buf, text);
+}
+
+/* Append the members that SETTINGS make, the first after COMMA; those of one name as a list. */
+void
+dp_write_settings(StringInfo buf, List *settings, const char *comma)
+{
+	const char *before = "";
+	ListCell   *lc;
+
+	foreach(lc, settings)
+	{
+		const DpSetting *setting = lfirst(lc);
+		const DpSetting *next = lnext(settings, lc) ? lfirst(lnext(settings, lc)) : NULL;
+		bool		first = strcmp(before, setting->name) != 0;
+		bool		last = next == NULL || strcmp(next->name, setting->name) != 0;
+
+		appendStringInfoString(buf, comma);
+		if (first)
+		{
+			dp_write_text(buf, setting->name);
+			appendStringInfoString(buf, last ? ": " : ": [");
+		}
+		dp_write_text(buf, setting->value);
+		if (last && !first)
+			appendStringInfoChar(buf, ']');
+		before = setting->name;
+		comma = ", ";
+	}
 }

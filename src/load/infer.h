@@ -71,6 +71,8 @@ extern DpInferType dp_infer_result(const DpInferColumn *column);
 extern const char *dp_infer_type_name(DpInferType type);
 /* The type an inferred type name stands for; DP_INFER_NTYPES: none of those offered. */
 extern DpInferType dp_infer_type_of(Oid type);
+/* Does type name TYPE, one of those offered, hold all that OLD holds, and more? */
+extern bool dp_infer_is_narrower(const char *old, const char *type);
 /* The narrowest type that holds all of type OLD and the value too. */
 extern DpInferType dp_infer_join(DpInferCasts *casts, DpInferType old, const char *s, int len);
 
@@ -82,16 +84,23 @@ extern DpInferType dp_infer_join(DpInferCasts *casts, DpInferType old, const cha
 extern bool dp_infer_widen(const DpPlan *plan, const char *column, const char *value, int len,
 						   const char **wider);
 
+/* Is a comma the decimal point of the pipeline's files? */
+extern bool dp_infer_comma(const DpPipelineSpec *spec);
+
 /* ---- infer.c ---- */
 
 /*
  * Give every column of the file pipeline SPEC that lacks a type the one that
- * its files suggest, and SPEC its columns when it has none.  What BEFORE, the
- * version in force or NULL, has inferred for the same names is kept without
- * looking at any file.  Reads as OWNER; what goes wrong becomes a problem of
- * DOC.
+ * its files suggest, and SPEC its columns when it has none.  What BEFORE, the version in force or NULL, has
+ * inferred for the same names is kept without looking at any file.  Reads as
+ * OWNER; what goes wrong becomes a problem of DOC.  Returns what was looked at,
+ * "20 records of 1 file", or NULL when nothing was.  *FOUND (may be NULL) is set
+ * to the format's options (DpSetting *) that the first file has shown.
  */
-extern void dp_infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner,
-							 DpDocument *doc);
+extern const char *dp_infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before,
+									Oid owner, List **found, DpDocument *doc);
+
+/* The column of SPEC called NAME if its type was inferred, else NULL. */
+extern DpColumnSpec *dp_infer_known(const DpPipelineSpec *spec, const char *name);
 
 #endif							/* DP_INFER_H */

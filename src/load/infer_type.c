@@ -25,7 +25,6 @@
 #include "load/infer.h"
 
 #define BIT(type)		(1u << (type))
-#define ALL_TYPES		(BIT(DP_INFER_NTYPES) - 1)
 #define NUMBERS			(BIT(DP_INFER_BIGINT) | BIT(DP_INFER_NUMERIC) | BIT(DP_INFER_DOUBLE))
 #define TIMES			(BIT(DP_INFER_DATE) | BIT(DP_INFER_TIMESTAMP) | BIT(DP_INFER_TIMESTAMPTZ))
 #define ANY_JSON		(BIT(DP_INFER_TEXT) | BIT(DP_INFER_JSONB))
@@ -39,22 +38,17 @@ static const struct
 {
 	const char *name;
 	Oid			type;
-	uint32		wider;			/* types that hold every value of it, itself included */
 } types[DP_INFER_NTYPES] = {
-	[DP_INFER_BOOLEAN] = {"boolean", BOOLOID, BIT(DP_INFER_BOOLEAN) | BIT(DP_INFER_TEXT)},
-	[DP_INFER_BIGINT] = {"bigint", INT8OID,
-	BIT(DP_INFER_BIGINT) | BIT(DP_INFER_NUMERIC) | BIT(DP_INFER_TEXT)},
-	[DP_INFER_DOUBLE] = {"double precision", FLOAT8OID,
-	BIT(DP_INFER_DOUBLE) | BIT(DP_INFER_TEXT)},
-	[DP_INFER_NUMERIC] = {"numeric", NUMERICOID, BIT(DP_INFER_NUMERIC) | BIT(DP_INFER_TEXT)},
-	[DP_INFER_UUID] = {"uuid", UUIDOID, BIT(DP_INFER_UUID) | BIT(DP_INFER_TEXT)},
-	[DP_INFER_DATE] = {"date", DATEOID, TIMES | BIT(DP_INFER_TEXT)},
-	[DP_INFER_TIMESTAMP] = {"timestamp", TIMESTAMPOID,
-	BIT(DP_INFER_TIMESTAMP) | BIT(DP_INFER_TIMESTAMPTZ) | BIT(DP_INFER_TEXT)},
-	[DP_INFER_TIMESTAMPTZ] = {"timestamptz", TIMESTAMPTZOID,
-	BIT(DP_INFER_TIMESTAMPTZ) | BIT(DP_INFER_TEXT)},
-	[DP_INFER_JSONB] = {"jsonb", JSONBOID, ANY_JSON},
-	[DP_INFER_TEXT] = {"text", TEXTOID, BIT(DP_INFER_TEXT)},
+	[DP_INFER_BOOLEAN] = {"boolean", BOOLOID},
+	[DP_INFER_BIGINT] = {"bigint", INT8OID},
+	[DP_INFER_DOUBLE] = {"double precision", FLOAT8OID},
+	[DP_INFER_NUMERIC] = {"numeric", NUMERICOID},
+	[DP_INFER_UUID] = {"uuid", UUIDOID},
+	[DP_INFER_DATE] = {"date", DATEOID},
+	[DP_INFER_TIMESTAMP] = {"timestamp", TIMESTAMPOID},
+	[DP_INFER_TIMESTAMPTZ] = {"timestamptz", TIMESTAMPTZOID},
+	[DP_INFER_JSONB] = {"jsonb", JSONBOID},
+	[DP_INFER_TEXT] = {"text", TEXTOID},
 };
 
 /* Words that may be booleans; a kind is trusted when all of a column's are of it. */
@@ -102,7 +96,7 @@ void
 dp_infer_begin(DpInferColumn *column)
 {
 	memset(column, 0, sizeof(*column));
-	column->fits = ALL_TYPES;
+	column->fits = BIT(DP_INFER_NTYPES) - 1;
 }
 
 void
@@ -110,7 +104,7 @@ dp_infer_see(DpInferColumn *column, DpInferCasts *casts, DpInferKind kind, const
 {
 	uint32		left;
 
-	if (len == 0 && kind == DP_INFER_FIELD)
+	if (len == 0 && (kind == DP_INFER_FIELD || kind == DP_INFER_STRING))
 	{
 		column->empty++;
 		return;
@@ -162,17 +156,31 @@ dp_infer_type_of(Oid type)
 	return i;
 }
 
+bool
+dp_infer_is_narrower(const char *old, const char *type)
+{
+	Oid			from = InvalidOid;
+	Oid			to = InvalidOid;
+
+	for (int i = 0; i < DP_INFER_NTYPES; i++)
+	{
+		if (strcmp(types[i].name, old) == 0)
+			from = types[i].type;
+		if (strcmp(types[i].name, type) == 0)
+			to = types[i].type;
+	}
+	return OidIsValid(from) && OidIsValid(to) && dp_cast_widens(from, to);
+}
+
 DpInferType
 dp_infer_join(DpInferCasts *casts, DpInferType old, const char *s, int len)
 {
 	DpInferColumn column;
-	uint32		fits;
 
 	dp_infer_begin(&column);
 	dp_infer_see(&column, casts, DP_INFER_FIELD, s, len);
-	fits = column.fits & types[old].wider & ~BIT(DP_INFER_JSONB);
 	for (int i = 0; i < DP_INFER_TEXT; i++)
-		if ((fits & BIT(i)) != 0)
+		if ((column.fits & BIT(i)) != 0 && dp_cast_widens(types[old].type, types[i].type))
 			return i;
 	return DP_INFER_TEXT;
 }
@@ -186,20 +194,31 @@ dp_infer_widen(const DpPlan *plan, const char *column, const char *value, int le
 	foreach(lc, plan->spec->columns)
 	{
 		DpColumnSpec *spec = lfirst(lc);
-		DpField    *field = &plan->fields[foreach_current_index(lc)];
-		DpInferType old = dp_infer_type_of(field->type);
-		DpInferType joined;
+		DpInferType old = dp_infer_type_of(plan->fields[foreach_current_index(lc)].type);
 		DpInferCasts casts;
 
 		if (strcmp(spec->name, column) != 0)
 			continue;
 		if (!spec->inferred || old >= DP_INFER_TEXT)
 			return false;
-		dp_infer_prepare(&casts, false, CurrentMemoryContext);
-		joined = dp_infer_join(&casts, old, value, len);
-		/* refused for another reason than its spelling: text takes it */
-		*wider = types[joined == old ? DP_INFER_TEXT : joined].name;
+		dp_infer_prepare(&casts, dp_infer_comma(plan->spec), CurrentMemoryContext);
+		*wider = types[dp_infer_join(&casts, old, value, len)].name;
 		return true;
+	}
+	return false;
+}
+
+bool
+dp_infer_comma(const DpPipelineSpec *spec)
+{
+	ListCell   *lc;
+
+	foreach(lc, spec->format_options)
+	{
+		DpSetting  *setting = lfirst(lc);
+
+		if (strcmp(setting->name, "decimal") == 0)
+			return strcmp(setting->value, ",") == 0 || strcmp(setting->value, "comma") == 0;
 	}
 	return false;
 }

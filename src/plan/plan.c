@@ -45,6 +45,7 @@ static void read_default(void *arg);
 static const char *type_hint(const char *name);
 static void build_silver(DpBuild *build);
 static void build_derived(DpBuild *build);
+static bool has_inferred(const DpPlan *plan);
 static void build_key(DpBuild *build);
 static void check_names(DpBuild *build, const List *names, const char *key, bool is_key);
 static void build_rules(DpBuild *build);
@@ -283,6 +284,7 @@ build_silver(DpBuild *build)
 		column->collation = get_typcollation(column->type);
 		column->field = i;
 		column->description = spec->description;
+		column->inferred = spec->inferred;
 	}
 	if (plan->nsilver + list_length(plan->spec->derive) == 0)
 		dp_build_problem(build, "/schema", "Declare the columns to take from each record.",
@@ -330,7 +332,20 @@ build_derived(DpBuild *build)
 		column->type = exprType(expr);
 		column->typmod = exprTypmod(expr);
 		column->collation = get_typcollation(column->type);
+		column->inferred = has_inferred(plan);
 	}
+}
+
+/* A derived column's type may follow from one that was inferred. */
+static bool
+has_inferred(const DpPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->spec->columns)
+		if (((DpColumnSpec *) lfirst(lc))->inferred)
+			return true;
+	return false;
 }
 
 /* The silver column called NAME, or NULL. */

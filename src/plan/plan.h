@@ -66,6 +66,8 @@ typedef struct DpSilverColumn
 	const char *description;
 	bool		is_key;
 	bool		exists;			/* in the silver table when the plan was made */
+	bool		inferred;		/* its type was; it may give way to a wider one */
+	bool		widened;		/* the table's column still has a narrower type */
 } DpSilverColumn;
 
 /*
@@ -186,6 +188,8 @@ typedef struct DpChange
 } DpChange;
 
 extern List *dp_plan_changes(const DpPlan *plan, const DpPlan *old, DpDocument *doc);
+/* Make one of them, as OWNER. */
+extern void dp_plan_run_change(const DpChange *change, Oid owner);
 
 /*
  * The invariants of the pipeline, List of DpVerifyItem.  Each statement gives

@@ -42,10 +42,13 @@ static void check_bronze(DpDdl *ddl, Oid relid);
 static void change_silver(DpDdl *ddl);
 static void create_silver(DpDdl *ddl);
 static void alter_silver(DpDdl *ddl, Oid relid);
+static void widen_column(DpDdl *ddl, const DpTableName *name, Oid relid,
+						 const DpSilverColumn *column);
 static bool same_names(const List *a, const List *b);
 static void change_tombstones(DpDdl *ddl);
 static char *column_list(const DpPlan *plan, const List *names);
 static bool has_columns(const DpPlan *plan, Oid relid, const List *names);
+static bool has_narrower(const DpPlan *plan, Oid relid, const char *name);
 static void describe_columns(DpDdl *ddl, Oid relid, StringInfo sql);
 
 static const struct
@@ -301,8 +304,24 @@ alter_silver(DpDdl *ddl, Oid relid)
 					   dp_sql("ALTER TABLE %T ADD COLUMN %I %s", name, column,
 							  dp_plan_type(att->atttypid, att->atttypmod, att->attcollation)));
 	}
+	for (int i = 0; i < plan->nsilver; i++)
+		if (plan->silver[i].widened)
+			widen_column(ddl, name, relid, &plan->silver[i]);
 	dp_ddl_describe(ddl, name, relid, "cleansed records", plan->spec->description, NULL);
 	describe_columns(ddl, relid, NULL);
+}
+
+static void
+widen_column(DpDdl *ddl, const DpTableName *name, Oid relid, const DpSilverColumn *column)
+{
+	Oid			old = get_atttype(relid, get_attnum(relid, column->name));
+	char	   *type = dp_plan_type(column->type, column->typmod, column->collation);
+
+	dp_ddl_add(ddl, "alter", "column", dp_sql("%T.%I", name, column->name),
+			   psprintf("widened from %s to %s", format_type_be(old),
+						format_type_with_typemod(column->type, column->typmod)),
+			   dp_sql("ALTER TABLE %T ALTER COLUMN %I TYPE %s USING %I::%s", name, column->name,
+					  type, column->name, format_type_be_qualified(column->type)));
 }
 
 static bool
@@ -348,6 +367,10 @@ change_tombstones(DpDdl *ddl)
 	else if (!has_columns(plan, relid, names))
 		dp_ddl_add(ddl, "alter", "table", dp_sql("%T", name), "memory of deletes, begun anew",
 				   dp_sql("DROP TABLE %T;\n%s", name, create));
+	else
+		foreach(lc, names)
+			if (has_narrower(plan, relid, lfirst(lc)))
+				widen_column(ddl, name, relid, dp_plan_column(plan, lfirst(lc)));
 }
 
 static char *
@@ -367,6 +390,7 @@ column_list(const DpPlan *plan, const List *names)
 	return buf.data;
 }
 
+/* In the right types, or in those that silver has up to now. */
 static bool
 has_columns(const DpPlan *plan, Oid relid, const List *names)
 {
@@ -377,10 +401,20 @@ has_columns(const DpPlan *plan, Oid relid, const List *names)
 		AttrNumber	attno = get_attnum(relid, lfirst(lc));
 
 		if (attno == InvalidAttrNumber ||
-			get_atttype(relid, attno) != dp_plan_column(plan, lfirst(lc))->type)
+			(get_atttype(relid, attno) != dp_plan_column(plan, lfirst(lc))->type &&
+			 !has_narrower(plan, relid, lfirst(lc))))
 			return false;
 	}
 	return dp_ddl_has_unique_index(relid, plan->spec->key, false);
+}
+
+static bool
+has_narrower(const DpPlan *plan, Oid relid, const char *name)
+{
+	DpSilverColumn *column = dp_plan_column(plan, name);
+
+	return column->widened &&
+		dp_cast_widens(get_atttype(relid, get_attnum(relid, name)), column->type);
 }
 
 static void

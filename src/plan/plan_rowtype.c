@@ -4,7 +4,8 @@
  *	  as it will be.
  *
  * A silver table that exists decides collations and the order of columns; its
- * types must be those that the pipeline writes.
+ * types must be those that the pipeline writes, or narrower ones that were
+ * inferred: those are widened.
  */
 #include "dynpipe.h"
 
@@ -19,6 +20,7 @@
 
 static void adopt_silver_column(DpBuild *build, Form_pg_attribute att);
 static TupleDesc make_silver_desc(const DpPlan *plan, TupleDesc existing);
+static void copy_column(TupleDesc desc, TupleDesc existing, int attno, const DpPlan *plan);
 static bool has_column(TupleDesc desc, const char *name);
 static void set_column(TupleDesc desc, int attno, const char *name, Oid type, int32 typmod,
 					   Oid collation);
@@ -91,8 +93,14 @@ adopt_silver_column(DpBuild *build, Form_pg_attribute att)
 
 	if (!column)
 		return;
-	column->collation = att->attcollation;
 	column->exists = true;
+	if (!build->tables_exist && column->inferred && !att->attgenerated && att->atttypmod == -1 &&
+		dp_cast_widens(att->atttypid, column->type))
+	{
+		column->widened = true;
+		return;
+	}
+	column->collation = att->attcollation;
 	if (att->attgenerated)
 		dp_build_problem(build, "/silver/table",
 						 "Leave the column out of the schema; the table computes it.",
@@ -153,7 +161,7 @@ make_silver_desc(const DpPlan *plan, TupleDesc existing)
 		missing += !plan->silver[i].exists;
 	desc = CreateTemplateTupleDesc(n + missing);
 	for (int i = 0; i < n; i++)
-		TupleDescCopyEntry(desc, i + 1, existing, i + 1);
+		copy_column(desc, existing, i + 1, plan);
 	for (int i = 0; i < plan->nsilver; i++)
 		if (!plan->silver[i].exists)
 			set_column(desc, ++n, plan->silver[i].name, plan->silver[i].type,
@@ -163,6 +171,20 @@ make_silver_desc(const DpPlan *plan, TupleDesc existing)
 	if (!offset)
 		set_column(desc, ++n, "_offset", INT8OID, -1, InvalidOid);
 	return desc;
+}
+
+/* A column of the table as it is, or with the type that it will be given. */
+static void
+copy_column(TupleDesc desc, TupleDesc existing, int attno, const DpPlan *plan)
+{
+	Form_pg_attribute att = TupleDescAttr(existing, attno - 1);
+	DpSilverColumn *column = att->attisdropped ? NULL :
+		dp_plan_column(plan, NameStr(att->attname));
+
+	if (column != NULL && column->widened)
+		set_column(desc, attno, column->name, column->type, column->typmod, column->collation);
+	else
+		TupleDescCopyEntry(desc, attno, existing, attno);
 }
 
 static bool

@@ -149,7 +149,8 @@ check_options(const DpConnection *conn, Oid server_owner, DpRefusal *refusal)
 
 	foreach(lc, conn->options)
 	{
-		const char *name = lfirst_node(DefElem, lc)->defname;
+		DefElem    *def = lfirst_node(DefElem, lc);
+		const char *name = def->defname;
 		const DpOption *option = dp_option_find(name, DP_OPTION_SERVER);
 
 		if (option == NULL)
@@ -166,6 +167,12 @@ check_options(const DpConnection *conn, Oid server_owner, DpRefusal *refusal)
 								  "Have the server owned by a superuser, who answers for where "
 								  "it leads.",
 								  "option \"%s\" needs a server that is owned by a superuser", name);
+		if (option->kind == DP_OPTION_ENDPOINT && !superuser_arg(server_owner) &&
+			strncmp(defGetString(def), "https://", 8) != 0)
+			return dp_refusal_set(refusal, ERRCODE_INSUFFICIENT_PRIVILEGE,
+								  "Give an https:// URL, or have the server owned by a superuser.",
+								  "option \"%s\" without TLS needs a server that is owned by a "
+								  "superuser", name);
 	}
 	return true;
 }

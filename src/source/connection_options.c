@@ -14,6 +14,8 @@
 #define BOTH	(DP_TYPE_EVENTHUBS | DP_TYPE_KAFKA)
 #define HUBS	DP_TYPE_EVENTHUBS
 #define KAFKA	DP_TYPE_KAFKA
+#define S3		DP_TYPE_S3
+#define ADLS	DP_TYPE_ADLS
 
 #define SERVER_OPT(name, types, kind, ...) \
 	{name, DP_OPTION_SERVER, types, 0, DP_OPTION_##kind, __VA_ARGS__}
@@ -32,17 +34,24 @@
 
 const DpOption dp_options[] = {
 	SERVER_OPT("namespace", HUBS, NAME),
-	SERVER_OPT("suffix", HUBS, NAME),
-	SERVER_OPT("authority_host", HUBS, NAME),
+	SERVER_OPT("account", ADLS, NAME),
+	SERVER_OPT("container", ADLS, TEXT),
+	SERVER_OPT("bucket", S3, NAME),
+	SERVER_OPT("region", S3, NAME),
+	SERVER_OPT("path_style", S3, BOOL),
+	SERVER_OPT("endpoint", S3 | ADLS, ENDPOINT),
+	SERVER_OPT("suffix", HUBS | ADLS, NAME),
+	SERVER_OPT("authority_host", HUBS | ADLS, NAME),
 	SERVER_OPT("bootstrap_servers", BOTH, HOSTS),
 	SERVER_OPT("security_protocol", BOTH, ENUM, 0, 0,
 			   "plaintext, ssl, sasl_plaintext, sasl_ssl"),
 	SERVER_OPT("sasl_mechanism", KAFKA, ENUM, 0, 0,
 			   "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER"),
-	SERVER_OPT("token_endpoint", KAFKA, URL),
+	SERVER_OPT("token_endpoint", KAFKA | ADLS, ENDPOINT),
+	{"identity_endpoint", DP_OPTION_SERVER, ADLS, DP_OPTION_SUPERUSER, DP_OPTION_ENDPOINT},
 	SERVER_OPT("scope", KAFKA, TEXT),
-	{"ssl_ca_file", DP_OPTION_SERVER, BOTH, DP_OPTION_FILE, DP_OPTION_PATH},
-	{"ssl.ca.pem", DP_OPTION_SERVER, BOTH, DP_OPTION_CLIENT, DP_OPTION_PEM},
+	{"ssl_ca_file", DP_OPTION_SERVER, BOTH | S3 | ADLS, DP_OPTION_FILE, DP_OPTION_PATH},
+	{"ssl.ca.pem", DP_OPTION_SERVER, BOTH | S3 | ADLS, DP_OPTION_CLIENT, DP_OPTION_PEM},
 	CLIENT_ENUM("ssl.endpoint.identification.algorithm", DP_OPTION_SUPERUSER, "https, none"),
 
 	CLIENT_ENUM("broker.address.family", 0, "any, v4, v6"),
@@ -67,10 +76,17 @@ const DpOption dp_options[] = {
 	SECRET("connection_string", HUBS, CONNECTION_STRING, "sasl_plain"),
 	MAPPING("username", KAFKA, 0, TEXT, "sasl"),
 	SECRET("password", KAFKA, TEXT, "sasl"),
-	MAPPING("tenant_id", HUBS, 0, NAME, "oidc"),
-	MAPPING("client_id", BOTH, 0, TEXT, NULL),
-	SECRET("client_secret", BOTH, TEXT, "oidc"),
-	MAPPING("managed_identity", HUBS, DP_OPTION_SUPERUSER, BOOL, "azure_imds"),
+	MAPPING("access_key_id", S3, 0, TEXT, NULL),
+	SECRET("secret_access_key", S3, TEXT, NULL),
+	SECRET("session_token", S3, TEXT, NULL),
+	MAPPING("anonymous", S3, 0, BOOL, NULL),
+	SECRET("account_key", ADLS, TEXT, NULL),
+	SECRET("sas_token", ADLS, TEXT, NULL),
+	/* no feature: storage needs none, and what Kafka needs is checked with the connection */
+	MAPPING("tenant_id", HUBS | ADLS, 0, NAME, NULL),
+	MAPPING("client_id", BOTH | ADLS, 0, TEXT, NULL),
+	SECRET("client_secret", BOTH | ADLS, TEXT, NULL),
+	MAPPING("managed_identity", HUBS | ADLS, DP_OPTION_SUPERUSER, BOOL, NULL),
 	SECRET("ssl_certificate", KAFKA, PEM, "ssl"),
 	SECRET("ssl_key", KAFKA, PEM, "ssl"),
 	SECRET("ssl_key_password", KAFKA, TEXT, "ssl"),

@@ -20,6 +20,7 @@ typedef enum DpOptionKind
 	DP_OPTION_NAME,				/* host name, GUID: letters, digits, . - _ */
 	DP_OPTION_HOSTS,			/* host[:port],... */
 	DP_OPTION_URL,				/* https://... */
+	DP_OPTION_ENDPOINT,			/* the same; http:// too on servers of superusers */
 	DP_OPTION_PATH,				/* absolute path of a file on the server */
 	DP_OPTION_PEM,
 	DP_OPTION_CONNECTION_STRING,

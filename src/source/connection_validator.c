@@ -36,6 +36,7 @@ static char *valid_names(DpOptionPlace place, const char *name);
 static void check_rights(const DpOption *option);
 static void check_value(const DpOption *option, const char *value);
 static const char *wrong_value(const DpOption *option, const char *value);
+static const char *wrong_endpoint(const char *value);
 static const char *wrong_int(const DpOption *option, const char *value);
 static const char *wrong_enum(const DpOption *option, const char *value);
 static bool only_of(const char *text, const char *extra);
@@ -203,6 +204,8 @@ wrong_value(const DpOption *option, const char *value)
 		case DP_OPTION_URL:
 			return strncmp(value, "https://", 8) == 0 && only_of(value + 8, ".-_:/%?=&~+") ? NULL :
 				"Give an https:// URL.";
+		case DP_OPTION_ENDPOINT:
+			return wrong_endpoint(value);
 		case DP_OPTION_PATH:
 			return is_absolute_path(value) ? NULL : "Give the absolute path of a file.";
 		case DP_OPTION_PEM:
@@ -219,6 +222,17 @@ wrong_value(const DpOption *option, const char *value)
 		default:
 			return *value != '\0' ? NULL : "It cannot be empty.";
 	}
+}
+
+/* Whether http:// may stay is asked again of the server's owner, when it is used. */
+static const char *
+wrong_endpoint(const char *value)
+{
+	Size		scheme = strncmp(value, "https://", 8) == 0 ? 8 :
+		superuser() && strncmp(value, "http://", 7) == 0 ? 7 : 0;
+
+	return scheme > 0 && only_of(value + scheme, ".-_:/[]%?=&~+") && value[scheme] != '/' ? NULL :
+		"Give an https:// URL; http:// is for superusers only.";
 }
 
 static const char *
@@ -269,7 +283,8 @@ static void
 check_together(List *options, DpOptionPlace place)
 {
 	static const char *const ways[] = {
-		"connection_string", "client_secret", "managed_identity", "password", NULL
+		"connection_string", "client_secret", "managed_identity", "password", "account_key",
+		"sas_token", "secret_access_key", "anonymous", NULL
 	};
 
 	if (place == DP_OPTION_SERVER)
@@ -292,6 +307,9 @@ check_together(List *options, DpOptionPlace place)
 	require(options, "password", "username");
 	require(options, "client_secret", "client_id");
 	require(options, "tenant_id", "client_secret");
+	require(options, "access_key_id", "secret_access_key");
+	require(options, "secret_access_key", "access_key_id");
+	require(options, "session_token", "secret_access_key");
 	require(options, "ssl_certificate", "ssl_key");
 	require(options, "ssl_key", "ssl_certificate");
 	require(options, "ssl_key_password", "ssl_key");

@@ -182,6 +182,40 @@ CREATE TABLE dynpipe.gold_refresh (
 );
 COMMENT ON TABLE dynpipe.gold_refresh IS 'when each gold table was last recomputed in full';
 
+-- What a destination must get, noted in the transaction of the rows; published
+-- after it, as often as it takes.
+CREATE TABLE dynpipe.output_object (
+	pipeline_id  bigint NOT NULL,
+	key          text NOT NULL,
+	url          text NOT NULL,
+	source       text NOT NULL,
+	file_id      integer NOT NULL,
+	action       text NOT NULL DEFAULT 'write' CHECK (action IN ('write', 'remove')),
+	state        text NOT NULL DEFAULT 'wanted' CHECK (state IN ('wanted', 'failed', 'written')),
+	generation   bigint NOT NULL DEFAULT 1,
+	rows         bigint,
+	bytes        bigint,
+	attempts     integer NOT NULL DEFAULT 0,
+	sqlstate     text,
+	message      text,
+	hint         text,
+	wanted_at    timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	next_try_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	written_at   timestamptz,
+	PRIMARY KEY (pipeline_id, key)
+) WITH (fillfactor = 70);
+CREATE INDEX output_object_due ON dynpipe.output_object (pipeline_id, next_try_at, key)
+	WHERE state <> 'written';
+CREATE INDEX output_object_file ON dynpipe.output_object (pipeline_id, file_id);
+CREATE INDEX output_object_source ON dynpipe.output_object (pipeline_id, source, file_id);
+COMMENT ON TABLE dynpipe.output_object IS 'objects of destinations: to be written, to be removed, written';
+
+CREATE TABLE dynpipe.tick (
+	pipeline_id  bigint PRIMARY KEY,
+	ticked_at    timestamptz NOT NULL
+);
+COMMENT ON TABLE dynpipe.tick IS 'when the schedule of each pipeline was last kept';
+
 CREATE SEQUENCE dynpipe.batch_id;
 COMMENT ON SEQUENCE dynpipe.batch_id IS 'numbers batches, across pipelines';
 
@@ -198,4 +232,6 @@ SELECT pg_catalog.pg_extension_config_dump('dynpipe.source_file_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.event', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.gold_refresh', '');
+SELECT pg_catalog.pg_extension_config_dump('dynpipe.output_object', '');
+SELECT pg_catalog.pg_extension_config_dump('dynpipe.tick', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.batch_id', '');

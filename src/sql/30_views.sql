@@ -253,6 +253,16 @@ CROSS JOIN LATERAL (SELECT greatest(pg_catalog.date_part('epoch',
 	pg_catalog.clock_timestamp() - l.started_at)::numeric, 0.001) AS seconds) AS spent
 WHERE dynpipe.may_see(p.owner);
 
+CREATE VIEW dynpipe.outputs WITH (security_barrier) AS
+SELECT p.name AS pipeline, o.source AS file, o.url, o.action, o.state, o.rows, o.bytes,
+	o.attempts, o.message AS last_error, o.sqlstate AS last_error_sqlstate,
+	o.hint AS last_error_hint,
+	CASE WHEN o.state <> 'written' THEN o.next_try_at END AS next_try_at,
+	o.wanted_at, o.written_at
+FROM dynpipe.output_object AS o
+JOIN dynpipe.pipeline AS p ON p.id = o.pipeline_id
+WHERE dynpipe.may_see(p.owner);
+
 GRANT USAGE ON SCHEMA dynpipe TO PUBLIC;
 GRANT SELECT ON dynpipe.status, dynpipe.partitions, dynpipe.quarantine, dynpipe.event_log,
-	dynpipe.history, dynpipe.gaps, dynpipe.file, dynpipe.progress TO PUBLIC;
+	dynpipe.history, dynpipe.gaps, dynpipe.file, dynpipe.progress, dynpipe.outputs TO PUBLIC;

@@ -157,3 +157,20 @@ COMMENT ON COLUMN dynpipe.progress.file_records IS 'records read of the file at 
 COMMENT ON COLUMN dynpipe.progress.file_quarantined IS 'of these, records that could not be used';
 COMMENT ON COLUMN dynpipe.progress.file_bytes IS 'bytes read of the file at hand';
 COMMENT ON COLUMN dynpipe.progress.file_bytes_total IS 'size of the file at hand';
+
+COMMENT ON VIEW dynpipe.outputs IS
+'objects of the destinations of the pipelines that you may see: written, wanted, or failed and why';
+COMMENT ON COLUMN dynpipe.outputs.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN dynpipe.outputs.file IS 'the file whose rows it holds: its key in the source''s store';
+COMMENT ON COLUMN dynpipe.outputs.url IS 'where the object is';
+COMMENT ON COLUMN dynpipe.outputs.action IS 'write, or remove when its file was unloaded';
+COMMENT ON COLUMN dynpipe.outputs.state IS 'wanted, failed or written';
+COMMENT ON COLUMN dynpipe.outputs.rows IS 'rows in it when it was last written';
+COMMENT ON COLUMN dynpipe.outputs.bytes IS 'its size when it was last written';
+COMMENT ON COLUMN dynpipe.outputs.attempts IS 'tries since it was last wanted';
+COMMENT ON COLUMN dynpipe.outputs.last_error IS 'why the last try failed; null when it did not';
+COMMENT ON COLUMN dynpipe.outputs.last_error_sqlstate IS 'SQLSTATE of the last try, when it failed';
+COMMENT ON COLUMN dynpipe.outputs.last_error_hint IS 'what to do about it';
+COMMENT ON COLUMN dynpipe.outputs.next_try_at IS 'when it is due; null when it is written';
+COMMENT ON COLUMN dynpipe.outputs.wanted_at IS 'when its rows were last loaded or unloaded';
+COMMENT ON COLUMN dynpipe.outputs.written_at IS 'when it was last written';
