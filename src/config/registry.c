@@ -8,6 +8,7 @@
 #include "config/check.h"
 #include "format/format.h"
 #include "source/source.h"
+#include "store/store.h"
 #include "utils/formatting.h"
 
 /* Suffixes of files that are not the name of their format. */
@@ -26,22 +27,13 @@ static const struct
 /* Suffixes of compressed files: that of the format stands before them. */
 static const char *const packed[] = {"gz", "gzip", "zst", "zstd"};
 
-/* Schemes of stores, of which nothing more is needed here. */
-static const char *const stores[] = {
-#define DP_STORE(scheme) #scheme,
-#include "store/store_list.h"
-#undef DP_STORE
-};
-
-static bool is_store(const char *scheme);
-static const char *store_names(void);
 static const char *format_of_suffix(const char *suffix);
 static const char *nearest_hint(const char *name, const char *names, const char *intro);
 
 bool
 dp_registry_scheme_exists(const char *scheme)
 {
-	return dp_source_find(scheme) != NULL || is_store(scheme);
+	return dp_source_find(scheme) != NULL || dp_store_find(scheme) != NULL;
 }
 
 /* Is SCHEME one that is read without end? */
@@ -56,14 +48,14 @@ dp_registry_scheme_streams(const char *scheme)
 const char *
 dp_registry_scheme_hint(const char *scheme)
 {
-	return nearest_hint(scheme, psprintf("%s, %s", dp_source_names(), store_names()),
+	return nearest_hint(scheme, psprintf("%s, %s", dp_source_names(), dp_store_names()),
 						"Sources of this build");
 }
 
 const char *
 dp_registry_store_hint(void)
 {
-	return nearest_hint("", store_names(), "Stores of this build");
+	return nearest_hint("", dp_store_names(), "Stores of this build");
 }
 
 bool
@@ -126,26 +118,6 @@ format_of_suffix(const char *suffix)
 			return NULL;
 	suffix = asc_tolower(suffix, strlen(suffix));
 	return dp_format_find(suffix) != NULL ? suffix : NULL;
-}
-
-static bool
-is_store(const char *scheme)
-{
-	for (int i = 0; i < lengthof(stores); i++)
-		if (strcmp(stores[i], scheme) == 0)
-			return true;
-	return false;
-}
-
-static const char *
-store_names(void)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < lengthof(stores); i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", stores[i]);
-	return buf.data;
 }
 
 /* NAMES is "a, b, c", as the registries give it. */

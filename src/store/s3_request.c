@@ -61,8 +61,9 @@ add_headers(DpHttpRequest *request, void *arg)
 	if (s3->access_key == NULL)
 		return;
 	request->attempt_headers =
-		list_make1(psprintf("x-amz-content-sha256: %s",
-							payload_hash(request->body, request->body_len)));
+		lappend(request->attempt_headers,
+				psprintf("x-amz-content-sha256: %s",
+						 payload_hash(request->body, request->body_len)));
 	if (s3->session_token != NULL)
 		request->attempt_headers =
 			lappend(request->attempt_headers,
