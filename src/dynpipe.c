@@ -14,6 +14,7 @@
 #include "run/launcher.h"
 #include "run/shmem.h"
 #include "run/wake.h"
+#include "store/http_guard.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -25,6 +26,7 @@ int			dp_retry_initial = 1000;
 int			dp_retry_max = 60000;
 int			dp_batch_timeout = 5 * 60 * 1000;
 int			dp_check_interval = 10000;
+char	   *dp_allowed_hosts = NULL;
 char	   *dp_file_root = "";
 bool		dp_preloaded = false;
 
@@ -33,6 +35,7 @@ PGDLLEXPORT void _PG_init(void);
 static void define_sizes(void);
 static void define_behaviour(void);
 static bool check_file_root(char **value, void **extra, GucSource source);
+static bool check_allowed_hosts(char **value, void **extra, GucSource source);
 
 /* Define the settings; register what needs shared_preload_libraries. */
 void
@@ -103,6 +106,11 @@ define_behaviour(void)
 							   "Empty: anywhere the server may reach.",
 							   &dp_file_root, "",
 							   PGC_SUSET, 0, check_file_root, NULL, NULL);
+	DefineCustomStringVariable("dynpipe.allowed_hosts",
+							   "Hosts that may be reached by https, s3 and Azure storage.",
+							   "Names, *.suffix, addresses and networks, each with an optional :port, separated by commas. Empty: the cloud services' own names.",
+							   &dp_allowed_hosts, "",
+							   PGC_SUSET, 0, check_allowed_hosts, NULL, NULL);
 }
 
 /* Kept without a '/' at its end: paths are compared with it. */
@@ -116,4 +124,17 @@ check_file_root(char **value, void **extra, GucSource source)
 	}
 	canonicalize_path(*value);
 	return true;
+}
+
+static bool
+check_allowed_hosts(char **value, void **extra, GucSource source)
+{
+	const char *bad;
+	int			len;
+
+	if (dp_guard_list_valid(*value, &bad, &len))
+		return true;
+	GUC_check_errdetail("\"%.*s\" is none of host, *.suffix, address, network, with an optional :port.",
+						Min(len, 100), bad);
+	return false;
 }

@@ -188,7 +188,7 @@ static void
 infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner, DpDocument *doc,
 			  List **applied)
 {
-	const char *seen = dp_infer_columns(spec, spec->path, before, owner, doc);
+	const char *seen = dp_infer_columns(spec, before, owner, NULL, doc);
 	ListCell   *lc;
 
 	foreach(lc, seen ? spec->columns : NIL)

@@ -41,6 +41,21 @@ extern bool dp_field_is_json(const DpField *field);
 extern void dp_format_init(DpFormat *format, const DpFormatOps *ops, DpField *fields,
 						   int nfields, const char *topic);
 
+/* Is it a stream of messages, and not of files to be split? */
+extern bool dp_format_of_messages(const DpPipelineSpec *spec);
+/* The value of a format option, the first one if it is repeated; NULL: absent. */
+extern const char *dp_format_option(const DpPipelineSpec *spec, const char *name);
+
+/* Splitters that need not know their decoder (split_text.c, split_json.c). */
+extern DpSplitter *dp_text_splitter(const DpPipelineSpec *spec, const char *sample, Size len,
+									bool all);
+extern DpSplit dp_text_split(DpSplitter *splitter, const char *s, Size len, bool at_end,
+							 DpSpan *span);
+extern DpSplitter *dp_json_splitter(const DpPipelineSpec *spec, const char *sample, Size len,
+									bool all);
+extern DpSplit dp_json_split(DpSplitter *splitter, const char *s, Size len, bool at_end,
+							 DpSpan *span);
+
 /* Fill a field that comes from the record itself (field_meta.c). */
 extern bool dp_field_meta(DpFormat *format, int i, const DpRecord *rec,
 						  Datum *values, bool *isnull, DpReject *reject);

@@ -73,6 +73,28 @@ dp_field_from(const char *from, const char **path)
 	return DP_FROM_VALUE;
 }
 
+bool
+dp_format_of_messages(const DpPipelineSpec *spec)
+{
+	return spec->scheme == NULL || strcmp(spec->scheme, "kafka") == 0 ||
+		strcmp(spec->scheme, "eventhubs") == 0;
+}
+
+const char *
+dp_format_option(const DpPipelineSpec *spec, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, spec->format_options)
+	{
+		DpSetting  *setting = lfirst(lc);
+
+		if (strcmp(setting->name, name) == 0)
+			return setting->value;
+	}
+	return NULL;
+}
+
 void
 dp_format_init(DpFormat *format, const DpFormatOps *ops, DpField *fields, int nfields,
 			   const char *topic)

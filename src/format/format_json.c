@@ -70,7 +70,9 @@ static bool json_decode(DpFormat *format, const DpRecord *rec,
 static bool decode_root(JsonReader *format, const DpRecord *rec, yyjson_val *root,
 						const char *s, int len, Datum *values, bool *isnull, DpReject *reject);
 
-static const char *const json_options[] = {NULL};
+static void json_adopt(DpFormat *format, const char *layout);
+
+static const char *const json_options[] = {"records", "encoding", NULL};
 
 const DpFormatOps dp_format_json_ops = {
 	.name = "json",
@@ -78,11 +80,30 @@ const DpFormatOps dp_format_json_ops = {
 	.check = json_check,
 	.open = json_open,
 	.decode = json_decode,
+	.splitter = dp_json_splitter,
+	.split = dp_json_split,
+	.adopt = json_adopt,
 };
 
-/* There is no option to check. */
 static void
 json_check(const DpPipelineSpec *spec, DpDocument *doc)
+{
+	const char *records = dp_format_option(spec, "records");
+	const char *pointer = psprintf("%s/format/records", spec->pointer);
+
+	if (records == NULL)
+		return;
+	if (dp_format_of_messages(spec))
+		dp_config_add_problem(doc, pointer, "Leave it out.",
+							  "option records is for files; each message is one record");
+	else if (*records != '/')
+		dp_config_add_problem(doc, pointer, "Give a JSON pointer, such as \"/data/items\".",
+							  "records must begin with a slash, not \"%s\"", records);
+}
+
+/* Every file is like any other. */
+static void
+json_adopt(DpFormat *format, const char *layout)
 {
 }
 

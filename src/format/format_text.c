@@ -12,6 +12,7 @@ static DpFormat *text_open(const DpPipelineSpec *spec, DpField *fields, int nfie
 						   const char *topic);
 static bool text_decode(DpFormat *format, const DpRecord *rec,
 						Datum *values, bool *isnull, DpReject *reject);
+static void text_adopt(DpFormat *format, const char *layout);
 
 static const char *const text_options[] = {NULL};
 
@@ -21,11 +22,20 @@ const DpFormatOps dp_format_text_ops = {
 	.check = text_check,
 	.open = text_open,
 	.decode = text_decode,
+	.splitter = dp_text_splitter,
+	.split = dp_text_split,
+	.adopt = text_adopt,
 };
 
 /* There is no option to check. */
 static void
 text_check(const DpPipelineSpec *spec, DpDocument *doc)
+{
+}
+
+/* Every file is like any other. */
+static void
+text_adopt(DpFormat *format, const char *layout)
 {
 }
 

@@ -68,6 +68,9 @@ describe_field(const DpPlan *plan, int index)
 	static const char *const cleans[] = {[DP_CLEAN_TRIM] = "trim",[DP_CLEAN_LOWER] = "lower",
 		[DP_CLEAN_UPPER] = "upper",[DP_CLEAN_EMPTY_AS_NULL] = "empty_as_null",
 	[DP_CLEAN_COLLAPSE] = "collapse"};
+	static const char *const misfits[] = {
+		[DP_ON_MISFIT_QUARANTINE] = "what does not fit is quarantined",
+	[DP_ON_MISFIT_WIDEN] = "widened for what does not fit"};
 	const DpField *field = &plan->fields[index];
 	const DpColumnSpec *spec = list_nth(plan->spec->columns, index);
 	StringInfoData buf;
@@ -82,6 +85,8 @@ describe_field(const DpPlan *plan, int index)
 		appendStringInfo(&buf, ", default %s", spec->default_value);
 	if (field->required)
 		appendStringInfoString(&buf, ", required");
+	if (spec->inferred)
+		appendStringInfo(&buf, ", inferred, %s", misfits[plan->spec->on_misfit]);
 	if (field->cast.may_throw)
 		appendStringInfoString(&buf, ", guarded by a subtransaction");
 	return buf.data;

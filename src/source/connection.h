@@ -22,6 +22,7 @@
 /* Marks in the option table: which types take the option. */
 #define DP_TYPE_EVENTHUBS	0x01
 #define DP_TYPE_KAFKA		0x02
+#define DP_TYPE_S3			0x08
 #define DP_TYPE_ADLS		0x10
 
 typedef struct DpConnection DpConnection;

@@ -14,6 +14,7 @@
 #define BOTH	(DP_TYPE_EVENTHUBS | DP_TYPE_KAFKA)
 #define HUBS	DP_TYPE_EVENTHUBS
 #define KAFKA	DP_TYPE_KAFKA
+#define S3		DP_TYPE_S3
 #define ADLS	DP_TYPE_ADLS
 
 #define SERVER_OPT(name, types, kind, ...) \
@@ -35,7 +36,10 @@ const DpOption dp_options[] = {
 	SERVER_OPT("namespace", HUBS, NAME),
 	SERVER_OPT("account", ADLS, NAME),
 	SERVER_OPT("container", ADLS, TEXT),
-	SERVER_OPT("endpoint", ADLS, ENDPOINT),
+	SERVER_OPT("bucket", S3, NAME),
+	SERVER_OPT("region", S3, NAME),
+	SERVER_OPT("path_style", S3, BOOL),
+	SERVER_OPT("endpoint", S3 | ADLS, ENDPOINT),
 	SERVER_OPT("suffix", HUBS | ADLS, NAME),
 	SERVER_OPT("authority_host", HUBS | ADLS, NAME),
 	SERVER_OPT("bootstrap_servers", BOTH, HOSTS),
@@ -46,8 +50,8 @@ const DpOption dp_options[] = {
 	SERVER_OPT("token_endpoint", KAFKA | ADLS, ENDPOINT),
 	{"identity_endpoint", DP_OPTION_SERVER, ADLS, DP_OPTION_SUPERUSER, DP_OPTION_ENDPOINT},
 	SERVER_OPT("scope", KAFKA, TEXT),
-	{"ssl_ca_file", DP_OPTION_SERVER, BOTH | ADLS, DP_OPTION_FILE, DP_OPTION_PATH},
-	{"ssl.ca.pem", DP_OPTION_SERVER, BOTH | ADLS, DP_OPTION_CLIENT, DP_OPTION_PEM},
+	{"ssl_ca_file", DP_OPTION_SERVER, BOTH | S3 | ADLS, DP_OPTION_FILE, DP_OPTION_PATH},
+	{"ssl.ca.pem", DP_OPTION_SERVER, BOTH | S3 | ADLS, DP_OPTION_CLIENT, DP_OPTION_PEM},
 	CLIENT_ENUM("ssl.endpoint.identification.algorithm", DP_OPTION_SUPERUSER, "https, none"),
 
 	CLIENT_ENUM("broker.address.family", 0, "any, v4, v6"),
@@ -72,6 +76,10 @@ const DpOption dp_options[] = {
 	SECRET("connection_string", HUBS, CONNECTION_STRING, "sasl_plain"),
 	MAPPING("username", KAFKA, 0, TEXT, "sasl"),
 	SECRET("password", KAFKA, TEXT, "sasl"),
+	MAPPING("access_key_id", S3, 0, TEXT, NULL),
+	SECRET("secret_access_key", S3, TEXT, NULL),
+	SECRET("session_token", S3, TEXT, NULL),
+	MAPPING("anonymous", S3, 0, BOOL, NULL),
 	SECRET("account_key", ADLS, TEXT, NULL),
 	SECRET("sas_token", ADLS, TEXT, NULL),
 	/* no feature: storage needs none, and what Kafka needs is checked with the connection */

@@ -284,7 +284,7 @@ check_together(List *options, DpOptionPlace place)
 {
 	static const char *const ways[] = {
 		"connection_string", "client_secret", "managed_identity", "password", "account_key",
-		"sas_token", NULL
+		"sas_token", "secret_access_key", "anonymous", NULL
 	};
 
 	if (place == DP_OPTION_SERVER)
@@ -307,6 +307,9 @@ check_together(List *options, DpOptionPlace place)
 	require(options, "password", "username");
 	require(options, "client_secret", "client_id");
 	require(options, "tenant_id", "client_secret");
+	require(options, "access_key_id", "secret_access_key");
+	require(options, "secret_access_key", "access_key_id");
+	require(options, "session_token", "secret_access_key");
 	require(options, "ssl_certificate", "ssl_key");
 	require(options, "ssl_key", "ssl_certificate");
 	require(options, "ssl_key_password", "ssl_key");

@@ -78,3 +78,9 @@ RETURNS TABLE (url text, action text, rows bigint, bytes bigint, state text, mes
 LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_publish';
 COMMENT ON FUNCTION dynpipe.publish(text) IS
 'write the objects of a pipeline''s destination that are wanted now; one row per object. Each is visible at once and marked as written when the caller commits; after a rollback it is written again. Example: SELECT * FROM dynpipe.publish(''sales'')';
+
+CREATE FUNCTION dynpipe.list_files(url text, connection text DEFAULT NULL)
+RETURNS TABLE (file text, size bigint, version text, modified timestamptz)
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'dynpipe_list_files';
+COMMENT ON FUNCTION dynpipe.list_files(text, text) IS
+'the files that a URL or a pattern names, as a pipeline of the caller would find them; connection is the server to use. Example: SELECT * FROM dynpipe.list_files(''s3://data/in/*.csv'')';

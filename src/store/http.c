@@ -7,8 +7,8 @@
  */
 #include "dynpipe.h"
 
-#include "mb/pg_wchar.h"
 #include "store/http_private.h"
+#include "utils/datetime.h"
 #include "utils/memutils.h"
 
 #define MAX_RESPONSE	(16 * 1024 * 1024)
@@ -102,6 +102,40 @@ dp_http_header(const DpHttpResponse *response, const char *name)
 			return header + len + 2;
 	}
 	return NULL;
+}
+
+int64
+dp_http_time(const char *text)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char		name[4];
+	int			year;
+	int			month;
+	int			day;
+	int			hour;
+	int			minute;
+	int			second;
+	int			ms = 0;
+	const char *found;
+
+	if (text == NULL)
+		return -1;
+	if (sscanf(text, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, name, &year,
+			   &hour, &minute, &second) == 6)
+	{
+		found = strstr(months, name);
+		if (found == NULL || strlen(name) != 3)
+			return -1;
+		month = (found - months) / 3 + 1;
+	}
+	else if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &year, &month, &day,
+					&hour, &minute, &second, &ms) < 6)
+		return -1;
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 ||
+		hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60 || ms < 0)
+		return -1;
+	return ((int64) (date2j(year, month, day) - UNIX_EPOCH_JDATE) * 86400 +
+			hour * 3600 + minute * 60 + second) * 1000 + ms;
 }
 
 char *

@@ -81,6 +81,12 @@ extern DpBytes *dp_http_get(DpHttp *http, DpHttpRequest *request, int64 from, in
 							const char *etag, DpHttpResponse *response);
 
 /*
+ * Only look: true for status 200 or 206, whose body is left unread; otherwise
+ * the body (an error document) is in *RESPONSE.
+ */
+extern bool dp_http_peek(DpHttp *http, DpHttpRequest *request, DpHttpResponse *response);
+
+/*
  * Raise what a failed STATUS means, SQLSTATEs as in store.h: 401 and 403 ->
  * 28000, 404 -> 58P01, 412 and 416 -> 55006, 429 and 5xx -> 08006.  CODE and
  * TEXT are the service's own words, taken from its error document, or NULL;
@@ -89,6 +95,9 @@ extern DpBytes *dp_http_get(DpHttp *http, DpHttpRequest *request, int64 from, in
 extern void dp_http_raise(const DpHttpRequest *request, const DpHttpResponse *response,
 						  const char *code, const char *text, const char *hint)
 			pg_attribute_noreturn();
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT" or "1994-11-06T08:49:37.000Z" in ms since the epoch; -1: neither. */
+extern int64 dp_http_time(const char *text);
 
 /* RFC 3986 percent-encoding of all but unreserved characters; '/' kept when KEEP_SLASH. */
 extern char *dp_http_escape(const char *text, bool keep_slash);

@@ -21,8 +21,6 @@
 
 #include "store/http_guard.h"
 
-char	   *dp_allowed_hosts = NULL;
-
 /* What an empty setting allows. */
 static const char cloud_hosts[] =
 	"*.amazonaws.com:443, *.amazonaws.com.cn:443, "

@@ -15,8 +15,6 @@
 
 #include "postgres.h"
 
-extern char *dp_allowed_hosts;	/* the setting */
-
 /* Is LIST well-formed?  If not, *BAD is where its first wrong entry begins, *LEN its length. */
 extern bool dp_guard_list_valid(const char *list, const char **bad, int *len);
 /* May HOST (no brackets) be asked for on PORT? */

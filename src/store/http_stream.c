@@ -74,6 +74,15 @@ dp_http_get(DpHttp *http, DpHttpRequest *request, int64 from, int64 size,
 	return &stream->base;
 }
 
+bool
+dp_http_peek(DpHttp *http, DpHttpRequest *request, DpHttpResponse *response)
+{
+	DpBytes    *bytes = dp_http_get(http, request, 0, -1, NULL, response);
+
+	dp_bytes_close(bytes);
+	return bytes != NULL;
+}
+
 static void
 copy_request(HttpStream *stream, const DpHttpRequest *request)
 {

@@ -4,5 +4,7 @@
  *	  than once, so no include guard.
  */
 DP_STORE(file)
+DP_STORE(https)
+DP_STORE(s3)
 DP_STORE(abfss)
 DP_STORE(az)
