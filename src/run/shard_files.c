@@ -310,7 +310,7 @@ publish(FileShard *shard, TimestampTz now)
 
 	if (!dp_shard_enter(shard->spec.pipeline_id, false, &row, &result))
 		return result;
-	if (!dp_publish_next(row))
+	if (!dp_publish_next(row, dp_shard_restart_timeout))
 		result = DP_STEP_IDLE;
 	note_waiting(shard);
 	if (result == DP_STEP_IDLE)
