@@ -47,6 +47,7 @@ typedef struct DpCsvDialect
 	char		comment;
 	bool		trim;
 	Size		lead;			/* bytes before the first record: skipped lines, header */
+	int			skip;			/* and so many lines behind them: the sample did not reach far */
 	List	   *header;			/* char *; NIL: none */
 	char	   *header_line;	/* as it stands, to know it again; NULL: none */
 	int			header_len;
