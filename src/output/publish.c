@@ -44,6 +44,7 @@ struct DpPublisher
 	Oid			owner;
 	const char *name;
 	DpStore    *store;			/* NULL: not open */
+	void		(*progress) (void);
 };
 
 /* Sees what really goes to the store. */
@@ -127,6 +128,12 @@ dp_publisher_close(DpPublisher *publisher)
 	MemoryContextDelete(publisher->cxt);
 }
 
+void
+dp_publisher_progress(DpPublisher *publisher, void (*progress) (void))
+{
+	publisher->progress = progress;
+}
+
 bool
 dp_publisher_next(DpPublisher *publisher, DpPublished *result)
 {
@@ -158,12 +165,14 @@ dp_publisher_key(DpPublisher *publisher, const char *key, DpPublished *result)
 }
 
 bool
-dp_publish_next(const DpPipelineRow *row)
+dp_publish_next(const DpPipelineRow *row, void (*progress) (void))
 {
 	DpPublisher *publisher = dp_publisher_open(row, CurrentMemoryContext);
 	DpPublished result;
-	bool		tried = dp_publisher_next(publisher, &result);
+	bool		tried;
 
+	dp_publisher_progress(publisher, progress);
+	tried = dp_publisher_next(publisher, &result);
 	if (tried && result.state == DP_PUBLISH_FAILED)
 		ereport(LOG,
 				(errmsg("pipeline \"%s\" could not publish \"%s\": %s",
@@ -445,6 +454,8 @@ send_buffer(Job *job)
 	}
 	else
 		resetStringInfo(&job->buffer);
+	if (job->publisher->progress != NULL)
+		job->publisher->progress();
 }
 
 static void

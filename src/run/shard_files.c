@@ -220,6 +220,8 @@ load_next(FileShard *shard)
 	file = dp_file_next(row->id, false);
 	if (file != NULL)
 	{
+		/* with a file for each worker there is nobody left to help */
+		shard->loader->helpers = shard->stats.lag < shard->spec.count ? shard->spec.count - 1 : 0;
 		dp_progress_begin(shard->loader->plan, shard->stats.lag, file->size, false);
 		error = dp_load_attempt(shard->loader, file, &loaded);
 		if (error != NULL)
@@ -308,7 +310,7 @@ publish(FileShard *shard, TimestampTz now)
 
 	if (!dp_shard_enter(shard->spec.pipeline_id, false, &row, &result))
 		return result;
-	if (!dp_publish_next(row))
+	if (!dp_publish_next(row, dp_shard_restart_timeout))
 		result = DP_STEP_IDLE;
 	note_waiting(shard);
 	if (result == DP_STEP_IDLE)

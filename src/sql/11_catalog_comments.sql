@@ -102,7 +102,7 @@ COMMENT ON COLUMN dynpipe.gold_refresh.refreshed_at IS 'when it was last recompu
 COMMENT ON COLUMN dynpipe.output_object.pipeline_id IS 'the pipeline';
 COMMENT ON COLUMN dynpipe.output_object.key IS 'name of the object in its store';
 COMMENT ON COLUMN dynpipe.output_object.url IS 'where it is';
-COMMENT ON COLUMN dynpipe.output_object.source IS 'key of the file whose rows it holds';
+COMMENT ON COLUMN dynpipe.output_object.source IS 'URL of the file whose rows it holds';
 COMMENT ON COLUMN dynpipe.output_object.file_id IS 'version of that file; _partition of its rows in silver';
 COMMENT ON COLUMN dynpipe.output_object.action IS 'write or remove';
 COMMENT ON COLUMN dynpipe.output_object.state IS 'wanted, failed or written';
