@@ -35,7 +35,7 @@ dp_check_source(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec)
 {
 	if (spec->scheme != NULL && json_object_get(pipeline, "format") == NULL)
 	{
-		const char *format = dp_registry_format_by_suffix(spec->path);
+		const char *format = dp_registry_format_by_suffix(spec->scheme, spec->path);
 
 		if (dp_registry_scheme_streams(spec->scheme))
 			format = "json";
