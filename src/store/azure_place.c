@@ -273,7 +273,7 @@ check_credentials(const DpConnection *conn, DpRefusal *refusal)
 			return needs(conn, "account", "SERVER",
 						 "It is the account that the key or token is for.", refusal);
 		case DP_AZURE_CLIENT_SECRET:
-			return dp_connection_get(conn, "token_endpoint") != NULL ||
+			return dp_connection_get(conn, "authority_endpoint") != NULL ||
 				needs(conn, "tenant_id", "USER MAPPING",
 					  "It is the directory (tenant) id of the application.", refusal);
 		case DP_AZURE_MANAGED_IDENTITY:

@@ -249,7 +249,7 @@ if ($pid == 0) {
 close $listener;
 
 sql("CREATE SERVER entra TYPE 'adls' FOREIGN DATA WRAPPER dynpipe OPTIONS (account '$account',
-     endpoint '$issuer', token_endpoint '$issuer/tenant/oauth2/v2.0/token', identity_endpoint '$issuer')");
+     endpoint '$issuer', authority_endpoint '$issuer/tenant/oauth2/v2.0/token', identity_endpoint '$issuer')");
 
 sub identity {
     my ($options) = @_;
