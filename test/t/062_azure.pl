@@ -194,6 +194,24 @@ sql('CREATE SERVER p TYPE \'adls\' FOREIGN DATA WRAPPER dynpipe OPTIONS (account
 like(sql(q{SET ROLE plain; SELECT probe_url_check('az://data/x', 'p', false)}),
     qr/without TLS needs a server that is owned by a superuser/, 'also when it changes hands');
 
+like(check('abfss://data@' . $account . '.dfs.core.windows.net/x', 'cloud', 'true'),
+    qr/nobody can write/, 'also with a server');
+
+# --- a pipeline from storage to storage
+$azure->put('data', "day/$_.csv", join "\n", 'id,amount', map { "$_,$_.5" } 1 .. 100)
+  for 1 .. 3;
+$proxy->fault(match => qr{^GET \S*/day/2.csv}, cut => 300);
+$proxy->fault(match => qr{^PUT \S*/done/}, status => 503, headers => ['Retry-After: 0']);
+sql(q{SELECT * FROM dynpipe.apply('{"pipelines": [{"name": "day", "source": "az://data/day/*.csv",
+      "connection": "az", "schema": [{"name": "id", "type": "int"}, {"name": "amount", "type": "numeric"}],
+      "destination": {"url": "az://data/done", "connection": "az"}}]}')});
+is(sql("SELECT count(*) FROM dynpipe.run('day') WHERE state = 'loaded'"), 3, 'pipeline: three files');
+is(sql("SELECT count(*) FROM dynpipe.run('day') WHERE state = 'loaded'"), 0, 'once');
+is(sql('SELECT count(*), sum(amount) FROM silver.day'), '300|15300.0', 'all rows');
+is(sql("SELECT count(*) FROM dynpipe.publish('day') WHERE state = 'written'"), 3, 'three objects');
+is(join(' ', $azure->list('data', 'done/')), 'done/1.csv done/2.csv done/3.csv', 'of their names');
+is(scalar(() = $azure->get('data', 'done/2.csv') =~ /\n/g), 101, 'with their rows');
+
 # --- tokens: a server that gives them out and a storage that takes the newest one
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
@@ -249,7 +267,7 @@ if ($pid == 0) {
 close $listener;
 
 sql("CREATE SERVER entra TYPE 'adls' FOREIGN DATA WRAPPER dynpipe OPTIONS (account '$account',
-     endpoint '$issuer', token_endpoint '$issuer/tenant/oauth2/v2.0/token', identity_endpoint '$issuer')");
+     endpoint '$issuer', authority_endpoint '$issuer/tenant/oauth2/v2.0/token', identity_endpoint '$issuer')");
 
 sub identity {
     my ($options) = @_;
