@@ -36,7 +36,8 @@ unload(FunctionCallInfo fcinfo, bool reload)
 {
 	DpPipelineRow *row = dp_api_lock(dp_api_pipeline_arg(fcinfo, 0));
 	List	   *files = find_files(row, dp_api_text_arg(fcinfo, 1));
-	DpLoader   *loader = dp_loader_open(row, NIL, CurrentMemoryContext);
+	DpLoader   *loader = dp_loader_open(row, NIL, GetCurrentTransactionStartTimestamp(),
+										   CurrentMemoryContext);
 	int64		unloaded = 0;
 	int64		waiting = 0;
 	ListCell   *lc;

@@ -56,7 +56,8 @@ dynpipe_run(PG_FUNCTION_ARGS)
 static void
 run_files(FunctionCallInfo fcinfo, const DpPipelineRow *row, List *params)
 {
-	DpLoader   *loader = dp_loader_open(row, params, CurrentMemoryContext);
+	DpLoader   *loader = dp_loader_open(row, params, GetCurrentTransactionStartTimestamp(),
+										   CurrentMemoryContext);
 
 	dp_discover(loader);
 	dp_load_waiting(loader, true, put_file, fcinfo);

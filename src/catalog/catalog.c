@@ -150,6 +150,7 @@ dp_catalog_delete(int64 id)
 		DP_STATEMENT("DELETE FROM dynpipe.output_object WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.pipeline_version WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.pipeline_table WHERE pipeline_id = $1", INT8OID),
+		DP_STATEMENT("DELETE FROM dynpipe.tick WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.source_file WHERE pipeline_id = $1", INT8OID),
 		DP_STATEMENT("DELETE FROM dynpipe.pipeline WHERE id = $1", INT8OID),
 	};
@@ -214,6 +215,38 @@ dp_catalog_refreshed(int64 id, const char *gold)
 		at = dp_statement_int64(0, 1, 0);
 	dp_statement_end(&scope);
 	return at;
+}
+
+TimestampTz
+dp_catalog_ticked(int64 id)
+{
+	static DpStatement st = DP_STATEMENT(
+		"SELECT coalesce(t.ticked_at, p.changed_at) FROM dynpipe.pipeline p"
+		" LEFT JOIN dynpipe.tick t ON t.pipeline_id = p.id WHERE p.id = $1", INT8OID);
+	DpStatementScope scope;
+	TimestampTz at;
+	Datum		args[] = {Int64GetDatum(id)};
+
+	dp_statement_begin(&scope);
+	dp_statement_run(&st, args, NULL);
+	at = dp_statement_int64(0, 1, 0);
+	dp_statement_end(&scope);
+	return at;
+}
+
+void
+dp_catalog_set_ticked(int64 id, TimestampTz at)
+{
+	static DpStatement st = DP_STATEMENT(
+		"INSERT INTO dynpipe.tick VALUES ($1, $2)"
+		" ON CONFLICT (pipeline_id) DO UPDATE SET ticked_at = excluded.ticked_at",
+		INT8OID, TIMESTAMPTZOID);
+	DpStatementScope scope;
+	Datum		args[] = {Int64GetDatum(id), TimestampTzGetDatum(at)};
+
+	dp_statement_begin(&scope);
+	dp_statement_run(&st, args, NULL);
+	dp_statement_end(&scope);
 }
 
 void

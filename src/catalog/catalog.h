@@ -93,6 +93,10 @@ extern void dp_catalog_event(int64 id, const char *pipeline, const char *kind,
 extern void dp_catalog_set_refreshed(int64 id, const char *gold);
 extern TimestampTz dp_catalog_refreshed(int64 id, const char *gold);	/* 0: never */
 
+/* When the pipeline's schedule was last kept; never: when it was last changed. */
+extern TimestampTz dp_catalog_ticked(int64 id);
+extern void dp_catalog_set_ticked(int64 id, TimestampTz at);
+
 /* Raises unless USER has the rights of ROW's owner. */
 extern void dp_catalog_check_owner(const DpPipelineRow *row, Oid user);
 

@@ -51,6 +51,9 @@ extern void dp_config_raise(const DpDocument *doc);
  */
 extern char *dp_spec_to_json(const DpPipelineSpec *spec);
 
+/* The text of key NAME alone, also when it is the default. */
+extern char *dp_spec_member_to_json(const DpPipelineSpec *spec, const char *name);
+
 /* The spec back from dp_spec_to_json's text; raises when it is not valid. */
 extern DpPipelineSpec *dp_spec_from_json(const char *json);
 

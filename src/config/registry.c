@@ -8,6 +8,7 @@
 #include "config/check.h"
 #include "format/format.h"
 #include "source/source.h"
+#include "store/store.h"
 #include "utils/formatting.h"
 
 /* Suffixes of files that are not the name of their format. */
@@ -26,22 +27,13 @@ static const struct
 /* Suffixes of compressed files: that of the format stands before them. */
 static const char *const packed[] = {"gz", "gzip", "zst", "zstd"};
 
-/* Schemes of stores, of which nothing more is needed here. */
-static const char *const stores[] = {
-#define DP_STORE(scheme) #scheme,
-#include "store/store_list.h"
-#undef DP_STORE
-};
-
-static bool is_store(const char *scheme);
-static const char *store_names(void);
 static const char *format_of_suffix(const char *suffix);
 static const char *nearest_hint(const char *name, const char *names, const char *intro);
 
 bool
 dp_registry_scheme_exists(const char *scheme)
 {
-	return dp_source_find(scheme) != NULL || is_store(scheme);
+	return dp_source_find(scheme) != NULL || dp_store_find(scheme) != NULL;
 }
 
 /* Is SCHEME one that is read without end? */
@@ -56,14 +48,26 @@ dp_registry_scheme_streams(const char *scheme)
 const char *
 dp_registry_scheme_hint(const char *scheme)
 {
-	return nearest_hint(scheme, psprintf("%s, %s", dp_source_names(), store_names()),
+	return nearest_hint(scheme, psprintf("%s, %s", dp_source_names(), dp_store_names()),
 						"Sources of this build");
 }
 
+/* Where a destination may be. */
 const char *
 dp_registry_store_hint(void)
 {
-	return nearest_hint("", store_names(), "Stores of this build");
+	char	   *rest = pstrdup(dp_store_names());
+	char	   *word;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	while ((word = strsep(&rest, ",")) != NULL)
+	{
+		word += strspn(word, " ");
+		if (dp_store_find(word)->writes)
+			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", word);
+	}
+	return psprintf("Stores of this build that can be written: %s.", buf.data);
 }
 
 bool
@@ -98,13 +102,20 @@ dp_registry_format_check(const DpPipelineSpec *spec, DpDocument *doc)
 		ops->check(spec, doc);
 }
 
-/* The format that PATH's suffix stands for, or NULL; PATH may have globs and placeholders. */
+/*
+ * The format that PATH's suffix stands for, or NULL.  PATH may have placeholders
+ * and globs; where SCHEME has none, what follows "?" is a query.
+ */
 const char *
-dp_registry_format_by_suffix(const char *path)
+dp_registry_format_by_suffix(const char *scheme, const char *path)
 {
+	const DpStoreOps *store = dp_store_find(scheme);
 	char	   *text = pstrdup(path);
-	char	   *dot = strrchr(text, '.');
+	char	   *dot;
 
+	if (store != NULL && !store->lists)
+		text[strcspn(text, "?#")] = '\0';
+	dot = strrchr(text, '.');
 	for (int i = 0; dot != NULL && i < lengthof(packed); i++)
 		if (pg_strcasecmp(dot + 1, packed[i]) == 0)
 		{
@@ -126,26 +137,6 @@ format_of_suffix(const char *suffix)
 			return NULL;
 	suffix = asc_tolower(suffix, strlen(suffix));
 	return dp_format_find(suffix) != NULL ? suffix : NULL;
-}
-
-static bool
-is_store(const char *scheme)
-{
-	for (int i = 0; i < lengthof(stores); i++)
-		if (strcmp(stores[i], scheme) == 0)
-			return true;
-	return false;
-}
-
-static const char *
-store_names(void)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < lengthof(stores); i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", stores[i]);
-	return buf.data;
 }
 
 /* NAMES is "a, b, c", as the registries give it. */

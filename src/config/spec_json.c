@@ -23,6 +23,19 @@ dp_spec_to_json(const DpPipelineSpec *spec)
 	return buf.data;
 }
 
+/* The value of one key in that text, as it would be written. */
+char *
+dp_spec_member_to_json(const DpPipelineSpec *spec, const char *name)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (const DpKey *key = dp_shape_pipeline.keys; key->name != NULL; key++)
+		if (strcmp(key->name, name) == 0)
+			key->kind->write(&buf, key, (const char *) spec + key->offset);
+	return buf.data;
+}
+
 /* The spec back from its canonical text; raises when that is not valid (any more). */
 DpPipelineSpec *
 dp_spec_from_json(const char *json)

@@ -138,17 +138,17 @@ take_fields(const DpCsvDialect *dialect, const char *s, int len)
 
 /* ---------- one view of the sample ---------- */
 
-/* Bytes of the first N lines. */
+/* Bytes of the first *N lines; *N is how many of them were not in the sample. */
 static Size
-skip_lines(const char *s, Size len, int n)
+skip_lines(const char *s, Size len, bool all, int *n)
 {
 	Size		i = 0;
 
-	while (n > 0 && i < len)
+	for (; *n > 0 && i < len; i++)
 	{
-		if (s[i] == '\n' || (s[i] == '\r' && (i + 1 >= len || s[i + 1] != '\n')))
-			n--;
-		i++;
+		if (s[i] == '\r' && i + 1 == len && !all)
+			break;
+		*n -= s[i] == '\n' || (s[i] == '\r' && (i + 1 == len || s[i + 1] != '\n'));
 	}
 	return i;
 }
@@ -372,7 +372,8 @@ dp_csv_detect(DpCsvDialect *dialect, const DpCsvOptions *options, List *wanted,
 	dialect->escape = options->escape;
 	dialect->comment = options->comment;
 	dialect->trim = options->trim;
-	dialect->lead = skip_lines(sample, len, options->skip);
+	dialect->skip = options->skip;
+	dialect->lead = skip_lines(sample, len, all, &dialect->skip);
 	view = choose_view(dialect, options, wanted, sample, len, all);
 	dialect->delimiter = view->delimiter;
 	dialect->nfields = view->nfields;
@@ -381,7 +382,8 @@ dp_csv_detect(DpCsvDialect *dialect, const DpCsvOptions *options, List *wanted,
 		return;
 	dialect->lead = view->lines[header].end;
 	dialect->header = view->lines[header].fields;
-	dialect->header_line = pnstrdup(view->lines[header].s, view->lines[header].len);
 	dialect->header_len = view->lines[header].len;
+	dialect->header_line = palloc(dialect->header_len + 1);
+	memcpy(dialect->header_line, view->lines[header].s, dialect->header_len);	/* may have NULs */
 	dialect->nfields = list_length(dialect->header);
 }

@@ -47,6 +47,7 @@ typedef struct DpCsvDialect
 	char		comment;
 	bool		trim;
 	Size		lead;			/* bytes before the first record: skipped lines, header */
+	int			skip;			/* and so many lines behind them: the sample did not reach far */
 	List	   *header;			/* char *; NIL: none */
 	char	   *header_line;	/* as it stands, to know it again; NULL: none */
 	int			header_len;
@@ -74,6 +75,8 @@ extern DpSplit dp_csv_split(DpSplitter *splitter, const char *s, Size len, bool 
 extern char *dp_csv_layout_write(const DpCsvDialect *dialect);
 extern void dp_csv_layout_read(const char *layout, DpCsvDialect *dialect);
 /* "delimiter ;, header, quote \"" */
+/* Options (DpSetting *) that say what was detected. */
+extern List *dp_csv_found(const DpCsvOptions *options, const DpCsvDialect *dialect);
 extern char *dp_csv_describe(const DpCsvDialect *dialect);
 /*
  * The place of each field in a record, by the names of HEADER; raises when a

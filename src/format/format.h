@@ -89,6 +89,8 @@ typedef struct DpSplitter
 	/* CSV: names of the header line in order, NIL when there is none; for the decoder, infer */
 	List	   *header;			/* char * */
 	const char *description;	/* "delimiter ;, header, quote \"": for explain and the log */
+	/* What was found out, as options of the format that the document leaves open. */
+	List	   *found;			/* DpSetting * */
 	/* How this file's records are to be decoded, as text for adopt; "" when all are alike. */
 	const char *layout;
 	/*

@@ -10,13 +10,13 @@
 #include "dynpipe.h"
 
 #include "format/json_split.h"
-#include "format/scan.h"
 
 static DpSplit seek_step(JsonSplitter *splitter, const char *s, Size len, bool at_end,
 						 DpSpan *span);
 static DpSplit at_value(JsonSplitter *splitter, const char *s, DpSpan *span);
 static DpSplit at_key(JsonSplitter *splitter, const char *s, Size len, bool at_end,
 					  DpSpan *span);
+static DpSplit skip_key(JsonSplitter *splitter, const char *s, Size len, DpSpan *span);
 static DpSplit at_element(JsonSplitter *splitter, const char *s, DpSpan *span);
 static DpSplit skip_value(JsonSplitter *splitter, const char *s, Size len, DpSpan *span);
 
@@ -58,7 +58,6 @@ static DpSplit
 not_found(JsonSplitter *splitter, const char *problem, DpSpan *span)
 {
 	splitter->phase = JSON_REST;
-	splitter->base.seen = splitter->seen = 0;
 	span->used = span->len = 0;
 	span->problem = problem;
 	return DP_SPLIT_BROKEN;
@@ -92,8 +91,10 @@ seek_step(JsonSplitter *splitter, const char *s, Size len, bool at_end, DpSpan *
 
 	if (splitter->seek == SEEK_SKIP && len > 0)
 		return skip_value(splitter, s, len, span);
-	while (i < len && !splitter->cut && (dp_json_is_blank(s[i]) ||
-										 (s[i] == ',' && splitter->seek != SEEK_VALUE)))
+	if (splitter->seek == SEEK_REST_OF_KEY && len > 0)
+		return skip_key(splitter, s, len, span);
+	while (i < len && (dp_json_is_blank(s[i]) ||
+					   (s[i] == ',' && splitter->seek != SEEK_VALUE)))
 		span->lines += s[i++] == '\n';
 	span->used = i;
 	if (i > 0)
@@ -218,36 +219,48 @@ key_is(const char *s, Size len, const char *name)
 	return n == size;
 }
 
+/* Pass over the rest of a key. */
+static DpSplit
+skip_key(JsonSplitter *splitter, const char *s, Size len, DpSpan *span)
+{
+	Size		i = 0;
+	bool		ended = false;
+
+	for (; i < len && !ended; i++)
+	{
+		span->lines += s[i] == '\n';
+		ended = s[i] == '"' && !splitter->escaped;
+		splitter->escaped = s[i] == '\\' && !splitter->escaped;
+	}
+	if (ended)
+		splitter->seek = SEEK_COLON;
+	span->used = i;
+	return DP_SPLIT_NOTHING;
+}
+
+/*
+ * A key is needed as a whole to be compared, but only so much of it as the
+ * step can be long when every byte of it is escaped.
+ */
 static DpSplit
 at_key(JsonSplitter *splitter, const char *s, Size len, bool at_end, DpSpan *span)
 {
-	DpScanSet	stop = {{'"', '\\', '"', '"'}};
-	Size		i = splitter->base.seen;
+	const char *step = splitter->steps[splitter->matched];
+	Size		limit = 6 * strlen(step) + 2;
+	Size		i = 1;
 
-	if (!splitter->cut && *s == '}')
+	if (*s == '}')
 		return not_found(splitter, "the file has no array where option records names it", span);
-	if (!splitter->cut && *s != '"')
+	if (*s != '"')
 		return not_found(splitter, "the file is no JSON on the way to the array that "
 						 "option records names", span);
-	i += i == 0 && !splitter->cut;
-	while ((i = dp_scan(&stop, s, i, len)) < len && s[i] == '\\' && (i + 1 < len || at_end))
-		i += i + 1 < len ? 2 : 1;
-	if (i >= len || s[i] == '\\')
-	{
-		if (at_end)
-			return not_found(splitter, "the file ends before the array that option records names",
-							 span);
-		splitter->base.seen = splitter->seen = Min(i, len);
+	while (i < len && i < limit && s[i] != '"')
+		i += s[i] == '\\' ? 2 : 1;
+	if (i >= len && i < limit && !at_end)
 		return DP_SPLIT_MORE;
-	}
-	splitter->on_the_way = !splitter->cut &&
-		key_is(s + 1, i - 1, splitter->steps[splitter->matched]);
-	splitter->seek = SEEK_COLON;
-	splitter->base.seen = splitter->seen = 0;
-	splitter->cut = false;
-	span->used = i + 1;
-	for (Size j = 0; j <= i; j++)
-		span->lines += s[j] == '\n';
+	splitter->on_the_way = i < len && i < limit && key_is(s + 1, i - 1, step);
+	splitter->seek = SEEK_REST_OF_KEY;
+	span->used = 1;
 	return DP_SPLIT_NOTHING;
 }
 

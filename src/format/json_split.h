@@ -23,6 +23,7 @@ typedef enum JsonSeek
 {
 	SEEK_VALUE,					/* before the value that the steps so far lead to */
 	SEEK_KEY,					/* in an object, before a key */
+	SEEK_REST_OF_KEY,			/* inside of one, known to be on the way or not */
 	SEEK_COLON,
 	SEEK_ELEMENT,				/* in an array, before an element */
 	SEEK_SKIP					/* in a value that is not on the way */

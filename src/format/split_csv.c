@@ -49,7 +49,8 @@ typedef struct CsvSplitter
 	bool		comment;		/* it is none */
 	int64		lines;			/* line ends within */
 	int64		opened;			/* of them, before the last quote opened */
-	Size		first_line;		/* the first behind that ends here; 0: none */
+	Size		first_line;		/* the first behind that, not escaped, ends here; 0: none */
+	int64		first_lines;	/* lines at that place */
 } CsvSplitter;
 
 static DpSplit split_record(CsvSplitter *splitter, const char *s, Size len, bool at_end,
@@ -112,6 +113,20 @@ pass_lead(CsvSplitter *splitter, const char *s, Size len, bool at_end, DpSpan *s
 	return DP_SPLIT_NOTHING;
 }
 
+/* Lines to be skipped that the sample did not hold. */
+static DpSplit
+pass_line(CsvSplitter *splitter, const char *s, Size len, bool at_end, DpSpan *span)
+{
+	DpScanSet	ends = {{'\n', '\r', '\n', '\r'}};
+	Size		i = dp_scan(&ends, s, 0, len);
+	int			n = i < len ? line_end(s, i, len, at_end) : 0;
+
+	span->used = i + n;
+	span->lines = n > 0;
+	splitter->dialect.skip -= n > 0;
+	return span->used > 0 ? DP_SPLIT_NOTHING : DP_SPLIT_MORE;
+}
+
 DpSplit
 dp_csv_split(DpSplitter *base, const char *s, Size len, bool at_end, DpSpan *span)
 {
@@ -123,6 +138,8 @@ dp_csv_split(DpSplitter *base, const char *s, Size len, bool at_end, DpSpan *spa
 		return at_end ? DP_SPLIT_END : DP_SPLIT_MORE;
 	if (splitter->lead > 0)
 		return pass_lead(splitter, s, len, at_end, span);
+	if (splitter->dialect.skip > 0)
+		return pass_line(splitter, s, len, at_end, span);
 	return split_record(splitter, s, len, at_end, span);
 }
 
@@ -215,7 +232,7 @@ break_first_line(CsvSplitter *splitter, const char *s, DpSpan *span)
 	span->used = span->len = splitter->first_line;
 	while (span->len > 0 && (s[span->len - 1] == '\n' || s[span->len - 1] == '\r'))
 		span->len--;
-	span->lines = splitter->opened + 1;
+	span->lines = splitter->first_lines;
 	span->problem = "a quote opens a field that is not closed as it should be";
 	return finish(splitter, DP_SPLIT_BROKEN);
 }
@@ -239,7 +256,10 @@ line_in_quotes(CsvSplitter *splitter, const char *s, Size i, Size len, int n)
 {
 	splitter->lines++;
 	if (splitter->first_line == 0)
+	{
 		splitter->first_line = i + n;
+		splitter->first_lines = splitter->lines;
+	}
 	if (splitter->doubted || splitter->cut ||
 		(splitter->lines - splitter->opened < LONG_LINES && i - splitter->first_line < LONG_BYTES))
 		return false;
@@ -322,7 +342,8 @@ pass_escaped(CsvSplitter *splitter, const char *s, Size i, Size len, bool at_end
 
 	if (i + 1 >= len)
 	{
-		*next = len;
+		if (at_end)
+			*next = len;
 		return at_end;
 	}
 	if (s[i + 1] == '\n' || s[i + 1] == '\r')

@@ -17,6 +17,7 @@
 #include "dynpipe.h"
 
 #include "catalog/pg_type.h"
+#include "config/params.h"
 #include "load/infer.h"
 #include "load/infer_names.h"
 #include "load/sample.h"
@@ -33,7 +34,6 @@
 typedef struct Inference
 {
 	DpPipelineSpec *spec;
-	const char *key;
 	Oid			owner;
 	MemoryContext cxt;
 	MemoryContext batch_cxt;
@@ -44,6 +44,7 @@ typedef struct Inference
 	int			ncolumns;
 	DpField    *fields;			/* as text; for JSON followed by as many as json */
 	DpInferColumn *columns;
+	List	   *found;			/* DpSetting *: what the first file has shown */
 	int64		records;
 	int			files;
 } Inference;
@@ -54,6 +55,7 @@ static bool only_empty_as_null(const DpColumnSpec *column);
 static void type_metadata(DpPipelineSpec *spec);
 static bool lacks_type(const DpPipelineSpec *spec);
 static void infer(void *arg);
+static char *key_of(const DpPipelineSpec *spec);
 static void make_fields(Inference *inf);
 static void make_field(DpField *field, const DpColumnSpec *column, Oid type);
 static void see_text(void *arg);
@@ -61,13 +63,14 @@ static void see_record(Inference *inf, const Datum *values, const bool *isnull);
 static DpInferKind kind_of(Datum json);
 static void decide(Inference *inf);
 static void see_default(Inference *inf, DpInferColumn *seen, const char *value);
+static List *copy_settings(const List *settings);
 static void add_problem(const DpPipelineSpec *spec, const ErrorData *error, DpDocument *doc);
 
 const char *
-dp_infer_columns(DpPipelineSpec *spec, const char *key, const DpPipelineSpec *before, Oid owner,
+dp_infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner, List **found,
 				 DpDocument *doc)
 {
-	Inference	inf = {.spec = spec,.key = key,.owner = owner};
+	Inference	inf = {.spec = spec,.owner = owner};
 	ErrorData  *error;
 
 	if (before != NULL && keep(spec, before))
@@ -82,6 +85,8 @@ dp_infer_columns(DpPipelineSpec *spec, const char *key, const DpPipelineSpec *be
 	error = dp_attempt(infer, &inf);
 	if (error != NULL)
 		add_problem(spec, error, doc);
+	else if (found != NULL)
+		*found = copy_settings(inf.found);
 	MemoryContextDelete(inf.cxt);
 	return error != NULL ? NULL :
 		psprintf(INT64_FORMAT " records of %d file%s", inf.records, inf.files,
@@ -193,7 +198,7 @@ infer(void *arg)
 	DpRole		role;
 	ListCell   *lc;
 
-	inf->texts = dp_sample_read(inf->spec, inf->key, inf->owner);
+	inf->texts = dp_sample_read(inf->spec, key_of(inf->spec), inf->owner);
 	if (inf->texts == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
@@ -216,6 +221,23 @@ infer(void *arg)
 	dp_role_restore(&role);
 	MemoryContextSwitchTo(caller);
 	decide(inf);
+}
+
+/* The path with the document's own parameters put in. */
+static char *
+key_of(const DpPipelineSpec *spec)
+{
+	pg_tz	   *zone = pg_tzset(spec->timezone ? spec->timezone : "UTC");
+	const char *problem;
+	const char *hint;
+	char	   *key = dp_params_put(spec->path, spec->params, GetCurrentTimestamp(), zone,
+									&problem, &hint);
+
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", problem),
+				 hint ? errhint("%s", hint) : 0));
+	return key;
 }
 
 static void
@@ -271,6 +293,8 @@ see_text(void *arg)
 	DpRecords	records = {0};
 
 	ops->adopt(format, dp_reader_splitter(reader)->layout);
+	if (inf->files == 0)
+		inf->found = dp_reader_splitter(reader)->found;
 	inf->files += inf->text->first;
 	for (int seen = 0; seen < SAMPLE_RECORDS; seen += records.n)
 	{
@@ -367,6 +391,23 @@ see_default(Inference *inf, DpInferColumn *seen, const char *value)
 		dp_infer_see(seen, &inf->casts, kind, value, strlen(value));
 }
 
+static List *
+copy_settings(const List *settings)
+{
+	List	   *copies = NIL;
+	ListCell   *lc;
+
+	foreach(lc, settings)
+	{
+		DpSetting  *copy = palloc(sizeof(DpSetting));
+
+		copy->name = pstrdup(((DpSetting *) lfirst(lc))->name);
+		copy->value = pstrdup(((DpSetting *) lfirst(lc))->value);
+		copies = lappend(copies, copy);
+	}
+	return copies;
+}
+
 /* What is wrong with the place goes to source, what is wrong with its files to schema. */
 static void
 add_problem(const DpPipelineSpec *spec, const ErrorData *error, DpDocument *doc)
@@ -375,7 +416,7 @@ add_problem(const DpPipelineSpec *spec, const ErrorData *error, DpDocument *doc)
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION;
 
 	dp_config_add_problem(doc, psprintf("%s/%s", spec->pointer, data ? "schema" : "source"),
-						  !data && error->hint != NULL ? error->hint :
+						  error->hint != NULL ? error->hint :
 						  "Give each column a type, or apply again when a file is there.",
 						  "%s", error->message);
 }

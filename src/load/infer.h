@@ -91,14 +91,14 @@ extern bool dp_infer_comma(const DpPipelineSpec *spec);
 
 /*
  * Give every column of the file pipeline SPEC that lacks a type the one that
- * the files at KEY (a key or glob, parameters put in) suggest, and SPEC its
- * columns when it has none.  What BEFORE, the version in force or NULL, has
+ * its files suggest, and SPEC its columns when it has none.  What BEFORE, the version in force or NULL, has
  * inferred for the same names is kept without looking at any file.  Reads as
  * OWNER; what goes wrong becomes a problem of DOC.  Returns what was looked at,
- * "20 records of 1 file", or NULL when nothing was.
+ * "20 records of 1 file", or NULL when nothing was.  *FOUND (may be NULL) is set
+ * to the format's options (DpSetting *) that the first file has shown.
  */
-extern const char *dp_infer_columns(DpPipelineSpec *spec, const char *key,
-									const DpPipelineSpec *before, Oid owner, DpDocument *doc);
+extern const char *dp_infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before,
+									Oid owner, List **found, DpDocument *doc);
 
 /* The column of SPEC called NAME if its type was inferred, else NULL. */
 extern DpColumnSpec *dp_infer_known(const DpPipelineSpec *spec, const char *name);

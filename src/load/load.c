@@ -13,12 +13,20 @@
 
 #include "access/xact.h"
 #include "catalog/file.h"
+#include "config/params.h"
+#include "load/helpers.h"
 #include "load/load.h"
 #include "load/progress.h"
 #include "load/reader.h"
+#include "load/widen.h"
 #include "miscadmin.h"
+#include "output/output.h"
+#include "util/cron.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+/* Batches that a file is read alone before helpers are started. */
+#define HELPERS_AFTER 4
 
 /* The object's bytes, counted on their way. */
 typedef struct CountedBytes
@@ -34,15 +42,19 @@ typedef struct LoadContext
 	const DpFileRow *file;
 } LoadContext;
 
+static void build_plan(DpLoader *loader, const DpPipelineRow *row);
 static void open_store(DpLoader *loader, const DpPipelineSpec *spec, Oid owner);
 static DpBytes *open_bytes(DpLoader *loader, const DpFileRow *file, CountedBytes **counted);
+static DpCompression compression_of(const DpPipelineSpec *spec);
 static Size read_counted(DpBytes *bytes, char *buf, Size len);
 static void close_below(DpBytes *bytes);
 static void load_records(DpLoader *loader, const DpFileRow *file, DpReader *reader,
 						 CountedBytes *counted, DpLoadResult *result);
+static bool next_batch(DpLoader *loader, const DpFileRow *file, DpReader *reader);
 static int64 position_of(int32 partition, void *arg);
 static void stamp(DpRecords *records, int64 modified_ms);
 static void add_ledger(DpLedger *sum, const DpLedger *batch);
+static void check_misfit(DpLoader *loader, const char *layout);
 static void check_bad(const DpPipelineSpec *spec, const DpBatch *batch, const DpLedger *sum,
 					  bool at_end, char **first_bad);
 static char *describe_bad(const DpBatch *batch);
@@ -50,26 +62,73 @@ static const char *setting(const DpPipelineSpec *spec, const char *name, const c
 static void describe(void *arg);
 
 DpLoader *
-dp_loader_open(const DpPipelineRow *row, List *params, MemoryContext parent)
+dp_loader_open(const DpPipelineRow *row, List *params, TimestampTz due, MemoryContext parent)
 {
 	MemoryContext cxt = AllocSetContextCreate(parent, "dynpipe loader", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	DpLoader   *loader = palloc0(sizeof(DpLoader));
-	DpPipelineSpec *spec = dp_spec_from_json(row->definition);
+	const DpPipelineSpec *spec;
 
 	loader->cxt = cxt;
 	loader->file_cxt = AllocSetContextCreate(cxt, "dynpipe file", ALLOCSET_DEFAULT_SIZES);
 	loader->batch_cxt = AllocSetContextCreate(cxt, "dynpipe batch", ALLOCSET_DEFAULT_SIZES);
-	loader->plan = dp_plan_build(spec, row->id, row->version, row->owner, true, NULL, cxt);
-	loader->exec = dp_exec_create(loader->plan, cxt);
-	loader->format = loader->plan->nfields > 0 ?
-		dp_format_find(spec->format)->open(spec, loader->plan->fields, loader->plan->nfields,
-										   spec->path) : NULL;
-	loader->authority = spec->authority;
-	loader->pattern = spec->path;
+	build_plan(loader, row);
+	spec = loader->plan->spec;
+	loader->helpers = spec->workers - 1;
+	loader->authority = pstrdup(spec->authority);
+	loader->pattern = dp_load_put_params(spec, spec->path, params, due);
+	if (spec->target.url != NULL)
+		loader->folder = dp_load_put_params(spec, spec->target.path, params, due);
 	open_store(loader, spec, row->owner);
 	MemoryContextSwitchTo(old);
 	return loader;
+}
+
+/* The plan of ROW's version, instead of a former one. */
+static void
+build_plan(DpLoader *loader, const DpPipelineRow *row)
+{
+	MemoryContext spec_cxt = AllocSetContextCreate(loader->cxt, "dynpipe spec",
+												   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(spec_cxt);
+	DpPipelineSpec *spec = dp_spec_from_json(row->definition);
+	DpPlan	   *plan;
+
+	if (loader->plan != NULL)
+		MemoryContextDelete(loader->plan->cxt);
+	plan = dp_plan_build(spec, row->id, row->version, row->owner, true, NULL, loader->cxt);
+	MemoryContextSetParent(spec_cxt, plan->cxt);
+	MemoryContextSwitchTo(plan->cxt);
+	loader->plan = plan;
+	loader->exec = dp_exec_create(plan, plan->cxt);
+	loader->format = plan->nfields > 0 ?
+		dp_format_find(spec->format)->open(spec, plan->fields, plan->nfields, spec->path) : NULL;
+	MemoryContextSwitchTo(old);
+}
+
+void
+dp_loader_adopt(DpLoader *loader)
+{
+	DpPipelineRow *row = dp_catalog_get(loader->plan->pipeline_id);
+
+	build_plan(loader, row);
+}
+
+char *
+dp_load_put_params(const DpPipelineSpec *spec, const char *text, List *params, TimestampTz due)
+{
+	const char *problem = NULL;
+	const char *hint = NULL;
+	pg_tz	   *zone = dp_cron_zone(spec->timezone ? spec->timezone : "UTC", &hint);
+	char	   *result = dp_params_put(text, list_concat_copy(spec->params, params), due,
+									   zone ? zone : pg_tzset("UTC"), &problem, &hint);
+
+	if (result == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("source of pipeline \"%s\": %s", spec->name, problem),
+				 hint ? errhint("%s", hint) : 0));
+	return result;
 }
 
 void
@@ -108,7 +167,8 @@ dp_load_file(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
 	load_records(loader, file, reader, counted, result);
 	dp_bytes_close(bytes);
 	result->bytes = counted->count;
-	dp_file_set_loaded(file->id, layout, loader->batch.id);
+	dp_file_set_loaded(file->id, layout, result->batch);
+	dp_output_write(loader->plan, file->id, dp_file_key(file->url), loader->folder);
 
 	MemoryContextSwitchTo(old);
 	error_context_stack = context.callback.previous;
@@ -132,7 +192,6 @@ open_store(DpLoader *loader, const DpPipelineSpec *spec, Oid owner)
 static DpBytes *
 open_bytes(DpLoader *loader, const DpFileRow *file, CountedBytes **counted)
 {
-	static const DpCompression none = DP_COMPRESSION_NONE;
 	const DpPipelineSpec *spec = loader->plan->spec;
 	DpObject	object = {
 		.key = dp_file_key(file->url),
@@ -141,19 +200,29 @@ open_bytes(DpLoader *loader, const DpFileRow *file, CountedBytes **counted)
 		.modified_ms = file->modified_ms
 	};
 	CountedBytes *count = palloc0(sizeof(CountedBytes));
-	DpCompression compression = DP_COMPRESSION_DETECT;
 	DpBytes    *bytes;
 
-	if (spec->compression != NULL)
-		compression = strcmp(spec->compression, "gzip") == 0 ? DP_COMPRESSION_GZIP :
-			strcmp(spec->compression, "zstd") == 0 ? DP_COMPRESSION_ZSTD :
-			strcmp(spec->compression, "none") == 0 ? none : DP_COMPRESSION_DETECT;
 	count->base.read = read_counted;
 	count->base.close = close_below;
 	count->base.below = loader->store->ops->get(loader->store, &object, 0);
 	*counted = count;
-	bytes = dp_bytes_unpack(&count->base, compression, NULL);
+	bytes = dp_bytes_unpack(&count->base, compression_of(spec), NULL);
 	return dp_bytes_recode(bytes, setting(spec, "encoding", "detect"));
+}
+
+static DpCompression
+compression_of(const DpPipelineSpec *spec)
+{
+	static const char *const names[] = {
+		[DP_COMPRESSION_NONE] = "none",
+		[DP_COMPRESSION_GZIP] = "gzip",
+		[DP_COMPRESSION_ZSTD] = "zstd"
+	};
+
+	for (int i = DP_COMPRESSION_NONE; spec->compression != NULL && i < lengthof(names); i++)
+		if (strcmp(spec->compression, names[i]) == 0)
+			return i;
+	return DP_COMPRESSION_DETECT;
 }
 
 static Size
@@ -178,33 +247,54 @@ load_records(DpLoader *loader, const DpFileRow *file, DpReader *reader, CountedB
 {
 	const DpPipelineSpec *spec = loader->plan->spec;
 	DpBatch    *batch = &loader->batch;
+	DpHelpers  *helpers = NULL;
 	char	   *first_bad = NULL;
+	int			nbatches = 0;
 
 	batch->id = 0;
 	for (;;)
 	{
-		MemoryContext old;
-		bool		found;
-
-		dp_batch_begin(batch, loader->plan, loader->exec, loader->format, loader->batch_cxt);
-		old = MemoryContextSwitchTo(loader->batch_cxt);
-		found = dp_reader_next(reader, file->id, &batch->records, spec->batch_max_rows,
-							   spec->batch_max_bytes);
-		MemoryContextSwitchTo(old);
-		if (!found)
+		/* A file that is not finished by now is worth some milliseconds. */
+		if (nbatches++ == HELPERS_AFTER)
+			helpers = dp_helpers_start(loader, file, dp_reader_splitter(reader)->layout,
+									   loader->helpers);
+		if (helpers ? !dp_helpers_next(helpers, reader, batch) : !next_batch(loader, file, reader))
 			break;
-		stamp(&batch->records, file->modified_ms);
 		dp_batch_run(batch, position_of, &result->ledger);
+		result->batch = batch->id;
 		if (result->ledger.consumed == 0)
 			dp_catalog_adopt(loader->plan->pipeline_id, file->id, loader->plan->version,
 							 batch->id);
 		add_ledger(&result->ledger, &batch->ledger[0]);
+		if (spec->on_misfit == DP_ON_MISFIT_WIDEN)
+			check_misfit(loader, dp_reader_splitter(reader)->layout);
 		check_bad(spec, batch, &result->ledger, false, &first_bad);
 		CommandCounterIncrement();
 		dp_progress_rows(&result->ledger, counted->count);
+		if (loader->after_batch != NULL)
+			loader->after_batch(loader->after_batch_arg);
 		CHECK_FOR_INTERRUPTS();
 	}
+	if (helpers != NULL)
+		dp_helpers_stop(helpers);
 	check_bad(spec, batch, &result->ledger, true, &first_bad);
+}
+
+static bool
+next_batch(DpLoader *loader, const DpFileRow *file, DpReader *reader)
+{
+	const DpPipelineSpec *spec = loader->plan->spec;
+	DpBatch    *batch = &loader->batch;
+	MemoryContext old;
+	bool		found;
+
+	dp_batch_begin(batch, loader->plan, loader->exec, loader->format, loader->batch_cxt);
+	old = MemoryContextSwitchTo(loader->batch_cxt);
+	found = dp_reader_next(reader, file->id, &batch->records, spec->batch_max_rows,
+						   spec->batch_max_bytes);
+	MemoryContextSwitchTo(old);
+	stamp(&batch->records, file->modified_ms);
+	return found;
 }
 
 static int64
@@ -231,6 +321,36 @@ add_ledger(DpLedger *sum, const DpLedger *batch)
 	sum->dropped += batch->dropped;
 	sum->quarantined += batch->quarantined;
 	sum->bytes += batch->bytes;
+}
+
+/*
+ * Is a record refused for a type that was inferred too narrow?  The file's
+ * load ends here; dp_load_attempt widens the column and loads it again.
+ */
+static void
+check_misfit(DpLoader *loader, const char *layout)
+{
+	const DpBatch *batch = &loader->batch;
+
+	for (int i = 0; batch->ledger[0].quarantined > 0 && i < batch->records.n; i++)
+	{
+		const DpReject *why;
+		const char *wider;
+
+		if (batch->fate[i] != DP_FATE_QUARANTINED)
+			continue;
+		why = &batch->rejected[i]->reason;
+		if (strcmp(why->stage, "cast") != 0 || why->column == NULL)
+			continue;
+		wider = dp_load_misfit(loader->plan, layout, &batch->records.rec[i], why->column);
+		if (wider == NULL)
+			continue;
+		loader->widen_column = MemoryContextStrdup(loader->cxt, why->column);
+		loader->widen_type = MemoryContextStrdup(loader->cxt, wider);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" must become %s: %s", why->column, wider, why->message)));
+	}
 }
 
 /* Is the file too dirty for its document?  A count is known early, a share at the end. */

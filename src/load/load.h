@@ -34,6 +34,12 @@ typedef struct DpLoader
 	DpStore    *store;
 	const char *authority;
 	const char *pattern;		/* key or glob, parameters put in */
+	const char *folder;			/* of the destination likewise; NULL: none */
+	char	   *widen_column;	/* set when a load ended because a type is too narrow */
+	char	   *widen_type;
+	int			helpers;		/* that may decode beside us */
+	void		(*after_batch) (void *arg);	/* or NULL */
+	void	   *after_batch_arg;
 } DpLoader;
 
 /* What one file's load did. */
@@ -41,10 +47,21 @@ typedef struct DpLoadResult
 {
 	DpLedger	ledger;			/* sums over its batches */
 	int64		bytes;			/* of the object, as stored */
+	int64		batch;			/* the last one's number; 0: there was none */
 } DpLoadResult;
 
-/* PARAMS: DpSetting *, over those of the document.  [in a transaction] */
-extern DpLoader *dp_loader_open(const DpPipelineRow *row, List *params, MemoryContext parent);
+/*
+ * [in a transaction] PARAMS: DpSetting *, over those of the document; DUE: the
+ * time that ${date} and the like stand for.  It can be used in later
+ * transactions as well.
+ */
+extern DpLoader *dp_loader_open(const DpPipelineRow *row, List *params, TimestampTz due,
+								MemoryContext parent);
+/* [in a transaction] Go on with the version that is now in the catalog. */
+extern void dp_loader_adopt(DpLoader *loader);
+/* TEXT with the parameters of SPEC and PARAMS put in; raises when that is not possible. */
+extern char *dp_load_put_params(const DpPipelineSpec *spec, const char *text, List *params,
+								TimestampTz due);
 extern void dp_loader_close(DpLoader *loader);
 
 typedef struct DpDiscovered
@@ -63,7 +80,7 @@ extern void dp_load_file(DpLoader *loader, DpFileRow *file, DpLoadResult *result
 
 /*
  * [in a transaction] The same in a subtransaction: NULL, or why it failed.
- * What is not the file's fault (cancel, shutdown, resources) raises.
+ * What is not the file's fault (cancel, shutdown, resources, a conflict) raises.
  */
 extern ErrorData *dp_load_attempt(DpLoader *loader, DpFileRow *file, DpLoadResult *result);
 /* How long to wait before the next try of a file that has failed so often. */

@@ -9,6 +9,7 @@
 #include "catalog/file.h"
 #include "load/load.h"
 #include "load/progress.h"
+#include "load/widen.h"
 #include "miscadmin.h"
 #include "util/attempt.h"
 #include "utils/memutils.h"
@@ -20,6 +21,7 @@ typedef struct OneFile
 	DpLoadResult *result;
 } OneFile;
 
+static bool widen(DpLoader *loader);
 static void load_one(void *arg);
 
 void
@@ -48,18 +50,38 @@ dp_load_waiting(DpLoader *loader, bool notices, DpFileDone done, void *arg)
 	dp_progress_end();
 }
 
+/* A column that turns out too narrow is widened, some times in a row if need be. */
 ErrorData *
 dp_load_attempt(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
 {
 	OneFile		one = {loader, file, result};
 	ErrorData  *error;
 
-	dp_progress_file(file->id, file->url, file->size);
-	error = dp_attempt(load_one, &one);
+	do
+	{
+		loader->widen_type = NULL;
+		dp_progress_file(file->id, file->url, file->size);
+		error = dp_attempt(load_one, &one);
+	} while (error != NULL && loader->widen_type != NULL && widen(loader));
 	dp_progress_file_done(error == NULL);
-	if (error != NULL)
-		memset(result, 0, sizeof(*result));
+	if (error == NULL)
+		return NULL;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK)
+		ReThrowError(error);
+	memset(result, 0, sizeof(*result));
 	return error;
+}
+
+static bool
+widen(DpLoader *loader)
+{
+	DpPipelineRow *row = dp_catalog_get(loader->plan->pipeline_id);
+
+	if (row == NULL || !dp_load_widen(row, loader->widen_column, loader->widen_type))
+		return false;
+	CommandCounterIncrement();
+	dp_loader_adopt(loader);
+	return true;
 }
 
 /* Doubled from dynpipe.retry_initial to dynpipe.retry_max. */

@@ -15,10 +15,18 @@
 #include "batch/tables.h"
 #include "load/load.h"
 #include "load/rebuild.h"
+#include "output/output.h"
 #include "util/as_owner.h"
 #include "util/sqlbuf.h"
 #include "utils/snapmgr.h"
 
+typedef struct Removal
+{
+	DpLoader   *loader;
+	int32		id;
+} Removal;
+
+static void delete_rows(void *arg);
 static void delete_silver(DpLoader *loader, int32 id);
 static void delete_bronze(const DpPlan *plan, int32 id);
 
@@ -26,25 +34,37 @@ void
 dp_unload(DpLoader *loader, const DpFileRow *file, DpFileState state, bool current)
 {
 	const DpPlan *plan = loader->plan;
-	DpRole		role;
+	Removal		removal = {loader, file->id};
 
 	dp_table_check_at_once();
 	if (file->state == DP_FILE_LOADED)
 	{
-		dp_role_become_owner(&role, plan->owner);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		if (plan->spec->silver && !plan->upsert)
-			delete_silver(loader, file->id);
-		if (plan->spec->bronze)
-			delete_bronze(plan, file->id);
-		PopActiveSnapshot();
-		dp_role_restore(&role);
+		dp_batch_guard(delete_rows, &removal);
 		dp_file_forget(plan->pipeline_id, file->id);
+		dp_output_remove(plan, file->id);
 	}
 	dp_file_set_state(file->id, state, current);
 	CommandCounterIncrement();
 	if (file->state == DP_FILE_LOADED && plan->upsert)
 		dp_rebuild(loader);
+}
+
+/* As the owner, whose triggers may run. */
+static void
+delete_rows(void *arg)
+{
+	const Removal *removal = arg;
+	const DpPlan *plan = removal->loader->plan;
+	DpRole		role;
+
+	dp_role_become_owner(&role, plan->owner);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (plan->spec->silver && !plan->upsert)
+		delete_silver(removal->loader, removal->id);
+	if (plan->spec->bronze)
+		delete_bronze(plan, removal->id);
+	PopActiveSnapshot();
+	dp_role_restore(&role);
 }
 
 void
@@ -67,6 +87,7 @@ delete_silver(DpLoader *loader, int32 id)
 {
 	const DpPlan *plan = loader->plan;
 	Relation	silver = dp_table_open(&plan->spec->silver_table, RowExclusiveLock);
+	MemoryContext old = CurrentMemoryContext;
 	uint64		n;
 
 	dp_exec_begin(loader->exec, silver);
@@ -74,6 +95,8 @@ delete_silver(DpLoader *loader, int32 id)
 												   &plan->spec->silver_table, id), DP_OLD);
 	if (n > 0 && plan->ngold > 0)
 		dp_batch_gold(&(DpBatch) {.plan = plan, .exec = loader->exec});
+	/* SPI's, in which its statements leave us, goes with its end */
+	MemoryContextSwitchTo(old);
 	dp_exec_end(loader->exec);
 	table_close(silver, NoLock);
 }

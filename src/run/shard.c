@@ -1,345 +1,129 @@
 /*
  * shard.c
- *	  A feed served by a worker: transactions, the pipeline's lock, figures.
- *
- *	  load ─> connect ─> discover ─> take positions ─> poll ─> write ─┐
- *	    ^       (wait)     (wait)                        ^            │
- *	    └── version changed, partitions changed ─────────┴────────────┘
- *
- * Each step is one short transaction or none.  Batches hold the pipeline's
- * lock in share mode; when somebody is changing the pipeline the lock is not
- * to be had, the polled records are kept and the step says so (BUSY).
+ *	  A shard is read as a stream or file by file: which of the two is found
+ *	  out at its first step, and again when the pipeline says otherwise.
  */
 #include "dynpipe.h"
 
 #include "access/xact.h"
 #include "catalog/home.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
-#include "run/feed.h"
-#include "batch/gold_refresh.h"
-#include "run/shard.h"
+#include "run/shard_private.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
-#include "utils/timestamp.h"
-
-#define LATENCIES 1024
 
 struct DpShard
 {
-	DpFeed	   *feed;
-	bool		loaded;
-	bool		check_positions;	/* somebody may have moved them */
-	bool		has_refresh;	/* a gold table has a refresh interval */
-	TimestampTz next_refresh;
-	DpShardStats stats;
-	double		latency[LATENCIES]; /* ms, newest overwrites oldest */
-	uint64		nlatency;
+	DpShardSpec spec;
+	DpShardReader *reader;		/* NULL: not known yet which */
+	DpShardStats none;			/* what there is to tell until then */
 };
 
-static bool enter(DpShard *shard, DpShardStep *step);
-static void leave(void);
-static DpShardStep load(DpShard *shard);
-static DpShardStep begin_reading(DpShard *shard);
-static DpShardStep write_batch(DpShard *shard);
-static DpShardStep idle(DpShard *shard);
-static DpShardStep check_positions(DpShard *shard);
-static void count_batch(DpShard *shard, instr_time start);
-static void note_latency(DpShard *shard);
-static void note_ends(DpShard *shard);
-static int compare_double(const void *a, const void *b);
+static DpShardStep open_reader(DpShard *shard);
 
 DpShard *
 dp_shard_open(int64 pipeline_id, int index, int count, Size memory_limit, int wake_fd,
 			  MemoryContext parent)
 {
-	DpFeed	   *feed = dp_feed_create(pipeline_id, index, count, memory_limit, wake_fd, parent);
-	DpShard    *shard = MemoryContextAllocZero(feed->cxt, sizeof(DpShard));
+	DpShard    *shard = MemoryContextAllocZero(parent, sizeof(DpShard));
 
-	shard->feed = feed;
-	shard->stats.lag = -1;
-	shard->stats.last_record_ms = -1;
-	shard->stats.latency_p50_ms = -1;
-	shard->stats.latency_p99_ms = -1;
+	shard->spec = (DpShardSpec) {
+		pipeline_id, index, count, memory_limit, wake_fd, parent
+	};
+	shard->none.lag = -1;
+	shard->none.last_record_ms = -1;
+	shard->none.latency_p50_ms = -1;
+	shard->none.latency_p99_ms = -1;
 	return shard;
 }
 
 DpShardStep
 dp_shard_step(DpShard *shard)
 {
-	DpFeed	   *feed = shard->feed;
+	DpShardStep step;
 
-	if (!shard->loaded)
-		return load(shard);
-	if (feed->source == NULL || !feed->assigned)
-		return begin_reading(shard);
-	if (!feed->pending)
-	{
-		DpPollResult result = dp_feed_poll(feed);
-
-		if (result == DP_POLL_EMPTY)
-			return idle(shard);
-		if (result != DP_POLL_RECORDS)
-			return DP_STEP_WORKED;
-	}
-	return write_batch(shard);
+	if (shard->reader == NULL)
+		return open_reader(shard);
+	step = shard->reader->ops->step(shard->reader);
+	if (step != DP_STEP_OTHER)
+		return step;
+	shard->reader->ops->close(shard->reader);
+	shard->reader = NULL;
+	return DP_STEP_WORKED;
 }
 
-/* Percentiles are worked out here, when somebody looks. */
 const DpShardStats *
 dp_shard_stats(const DpShard *shard)
 {
-	DpShard    *s = unconstify(DpShard *, shard);
-	int			n = (int) Min(shard->nlatency, (uint64) LATENCIES);
-	double	   *sorted;
-
-	s->stats.lag = dp_feed_lag(shard->feed);
-	note_ends(s);
-	if (n > 0)
-	{
-		sorted = palloc(sizeof(double) * n);
-		memcpy(sorted, shard->latency, sizeof(double) * n);
-		qsort(sorted, n, sizeof(double), compare_double);
-		s->stats.latency_p50_ms = sorted[n / 2];
-		s->stats.latency_p99_ms = sorted[Min(n - 1, n * 99 / 100)];
-		pfree(sorted);
-	}
-	return &s->stats;
+	return shard->reader ? shard->reader->ops->stats(shard->reader) : &shard->none;
 }
 
 void
 dp_shard_invalidate(DpShard *shard)
 {
-	shard->loaded = false;
-	shard->check_positions = true;
+	if (shard->reader != NULL)
+		shard->reader->ops->invalidate(shard->reader);
 }
 
 void
 dp_shard_close(DpShard *shard)
 {
-	dp_feed_destroy(shard->feed);
+	if (shard->reader != NULL)
+		shard->reader->ops->close(shard->reader);
+	shard->reader = NULL;
 }
 
-/*
- * Start a transaction and take the pipeline's lock, then see whether it is
- * still ours to read.  False with *step set when not; no transaction is open
- * then.
- */
-static bool
-enter(DpShard *shard, DpShardStep *step)
+static DpShardStep
+open_reader(DpShard *shard)
 {
 	DpPipelineRow *row;
+	DpShardStep step = DP_STEP_OTHER;
+	bool		streaming = dp_shard_enter(shard->spec.pipeline_id, true, &row, &step);
 
+	if (streaming)
+		dp_shard_leave();
+	else if (step != DP_STEP_OTHER)
+		return step;
+	shard->reader = streaming ? dp_shard_stream_open(&shard->spec) :
+		dp_shard_files_open(&shard->spec);
+	return DP_STEP_WORKED;
+}
+
+bool
+dp_shard_enter(int64 pipeline_id, bool streaming, DpPipelineRow **row, DpShardStep *step)
+{
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (dp_batch_timeout > 0)
-		enable_timeout_after(STATEMENT_TIMEOUT, dp_batch_timeout);
-	if (!dp_catalog_lock(shard->feed->pipeline_id, ShareLock, true))
+	dp_shard_restart_timeout();
+	if (!dp_catalog_lock(pipeline_id, ShareLock, true))
 		*step = DP_STEP_BUSY;
 	else
 	{
-		row = dp_catalog_get(shard->feed->pipeline_id);
-		if (row != NULL && row->enabled && strcmp(row->home, dp_catalog_home()) == 0)
-		{
-			dp_feed_load(shard->feed, row);
+		*row = dp_catalog_get(pipeline_id);
+		if (*row == NULL || !(*row)->enabled || !(*row)->served ||
+			strcmp((*row)->home, dp_catalog_home()) != 0)
+			*step = DP_STEP_GONE;
+		else if ((*row)->streaming == streaming)
 			return true;
-		}
-		*step = DP_STEP_GONE;
+		else
+			*step = DP_STEP_OTHER;
 	}
-	leave();
+	dp_shard_leave();
 	return false;
 }
 
-/* End the transaction that enter started. */
-static void
-leave(void)
+void
+dp_shard_leave(void)
 {
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 }
 
-/* Adopt the current version. */
-static DpShardStep
-load(DpShard *shard)
+void
+dp_shard_restart_timeout(void)
 {
-	DpShardStep step = DP_STEP_WORKED;
-
-	if (enter(shard, &step))
-	{
-		const DpPlan *plan = shard->feed->plan;
-
-		dp_feed_check_connection(shard->feed);
-		leave();
-		shard->loaded = true;
-		shard->stats.version = plan->version;
-		shard->has_refresh = false;
-		for (int g = 0; g < plan->ngold; g++)
-			shard->has_refresh |= plan->gold[g].spec->refresh_ms > 0 && shard->feed->index == 0;
-	}
-	return step;
-}
-
-/* Connect, and once the partitions are known start reading them. */
-static DpShardStep
-begin_reading(DpShard *shard)
-{
-	DpFeed	   *feed = shard->feed;
-	DpShardStep step = DP_STEP_WORKED;
-
-	if (feed->source == NULL)
-	{
-		if (!enter(shard, &step))
-			return step;
-		dp_feed_connect(feed);
-		leave();
-	}
-	if (!dp_feed_discover(feed))
-		return DP_STEP_CONNECTING;
-	if (!enter(shard, &step))
-		return step;
-	if (feed->source != NULL)
-		dp_feed_take_positions(feed);
-	leave();
-	shard->stats.partitions = 0;
-	for (int p = 0; p < feed->npositions; p++)
-		shard->stats.partitions += feed->position[p] >= 0;
-	return DP_STEP_WORKED;
-}
-
-/* The transaction of one batch. */
-static DpShardStep
-write_batch(DpShard *shard)
-{
-	DpFeed	   *feed = shard->feed;
-	DpShardStep step = DP_STEP_WORKED;
-	instr_time	start;
-
-	INSTR_TIME_SET_CURRENT(start);
-	if (!enter(shard, &step))
-		return step;
-	if (!feed->pending)
-	{
-		/* a new version reads elsewhere: its positions come first */
-		leave();
-		return DP_STEP_WORKED;
-	}
-	dp_feed_write(feed);
-	leave();
-	note_latency(shard);
-	count_batch(shard, start);
-	dp_feed_committed(feed);
-	shard->stats.version = feed->plan->version;
-	return DP_STEP_WORKED;
-}
-
-/*
- * Nothing to read: were we sent elsewhere (dynpipe.seek)?  Else time for
- * refreshes that are due, looked at once a second.
- */
-static DpShardStep
-idle(DpShard *shard)
-{
-	TimestampTz now;
-	DpShardStep step = DP_STEP_IDLE;
-
-	if (shard->check_positions)
-		return check_positions(shard);
-	if (!shard->has_refresh)
-		return step;
-	now = GetCurrentTimestamp();
-	if (now < shard->next_refresh)
-		return step;
-	shard->next_refresh = now + USECS_PER_SEC;
-	if (!enter(shard, &step))
-		return step;
-	dp_gold_refresh_due(shard->feed->plan);
-	leave();
-	return DP_STEP_IDLE;
-}
-
-/*
- * With records to write the compare-and-swap finds out that a position was
- * moved; without any we would wait at the old one for ever.
- */
-static DpShardStep
-check_positions(DpShard *shard)
-{
-	DpShardStep step = DP_STEP_WORKED;
-
-	if (!enter(shard, &step))
-		return step;
-	shard->check_positions = false;
-	if (shard->feed->source != NULL && dp_feed_was_moved(shard->feed))
-		shard->feed->assigned = false;
-	leave();
-	return DP_STEP_WORKED;
-}
-
-static void
-count_batch(DpShard *shard, instr_time start)
-{
-	const DpBatch *batch = &shard->feed->batch;
-	DpShardStats *stats = &shard->stats;
-	instr_time	end;
-
-	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, start);
-	stats->batches++;
-	stats->records += batch->records.n;
-	stats->bytes += batch->records.bytes;
-	stats->last_batch_rows = batch->records.n;
-	stats->last_batch_ms = INSTR_TIME_GET_MILLISEC(end);
-	stats->busy_ms += stats->last_batch_ms;
-	stats->last_commit_at = GetCurrentTimestamp();
-	for (int i = 0; i < batch->nledger; i++)
-	{
-		stats->loaded += batch->ledger[i].loaded;
-		stats->quarantined += batch->ledger[i].quarantined;
-		stats->last_record_ms = Max(stats->last_record_ms, batch->ledger[i].last_ms);
-	}
-}
-
-/* From the batch's oldest timestamp to its commit: what its unluckiest record waited. */
-static void
-note_latency(DpShard *shard)
-{
-	const DpRecords *records = &shard->feed->batch.records;
-	int64		oldest = -1;
-	int64		now_ms = (GetCurrentTimestamp() - SetEpochTimestamp()) / 1000;
-
-	for (int i = 0; i < records->n; i++)
-		if (records->rec[i].timestamp_ms >= 0 &&
-			(oldest < 0 || records->rec[i].timestamp_ms < oldest))
-			oldest = records->rec[i].timestamp_ms;
-	if (oldest >= 0)
-		shard->latency[shard->nlatency++ % LATENCIES] = Max(now_ms - oldest, 0);
-}
-
-/* The known ends of our partitions, as many as there is room for. */
-static void
-note_ends(DpShard *shard)
-{
-	const DpFeed *feed = shard->feed;
-	DpShardStats *stats = &shard->stats;
-
-	stats->nends = 0;
-	for (int p = 0; feed->assigned && p < feed->npositions && stats->nends < DP_MAX_ENDS; p++)
-	{
-		DpPartitionEnd *end = &stats->ends[stats->nends];
-
-		end->partition = p;
-		if (feed->position[p] >= 0 && feed->source->ops->lag(feed->source, p, &end->high))
-			stats->nends++;
-	}
-}
-
-static int
-compare_double(const void *a, const void *b)
-{
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return (x > y) - (x < y);
+	if (dp_batch_timeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, dp_batch_timeout);
 }

@@ -23,7 +23,8 @@ typedef enum DpShardStep
 	DP_STEP_WORKED,				/* a batch was committed; step again at once */
 	DP_STEP_CONNECTING,			/* waiting for the broker; wake fd will tell */
 	DP_STEP_BUSY,				/* somebody else holds the pipeline (stop, apply): try again soon */
-	DP_STEP_GONE				/* pipeline dropped, disabled or restored: close, do not reopen */
+	DP_STEP_GONE,				/* pipeline dropped, disabled or restored: close, do not reopen */
+	DP_STEP_OTHER				/* private to shard.c: a stream became files, or the reverse */
 } DpShardStep;
 
 /* Known end of a partition, for dynpipe.partitions; the first DP_MAX_ENDS of a shard are shown. */

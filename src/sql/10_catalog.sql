@@ -210,6 +210,12 @@ CREATE INDEX output_object_file ON dynpipe.output_object (pipeline_id, file_id);
 CREATE INDEX output_object_source ON dynpipe.output_object (pipeline_id, source, file_id);
 COMMENT ON TABLE dynpipe.output_object IS 'objects of destinations: to be written, to be removed, written';
 
+CREATE TABLE dynpipe.tick (
+	pipeline_id  bigint PRIMARY KEY,
+	ticked_at    timestamptz NOT NULL
+);
+COMMENT ON TABLE dynpipe.tick IS 'when the schedule of each pipeline was last kept';
+
 CREATE SEQUENCE dynpipe.batch_id;
 COMMENT ON SEQUENCE dynpipe.batch_id IS 'numbers batches, across pipelines';
 
@@ -227,4 +233,5 @@ SELECT pg_catalog.pg_extension_config_dump('dynpipe.event', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.gold_refresh', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.output_object', '');
+SELECT pg_catalog.pg_extension_config_dump('dynpipe.tick', '');
 SELECT pg_catalog.pg_extension_config_dump('dynpipe.batch_id', '');

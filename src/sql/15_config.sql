@@ -13,3 +13,11 @@ AS 'MODULE_PATHNAME', 'dynpipe_canonical'
 LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION dynpipe.canonical(text) IS
 	'the pipelines of a document in canonical JSON: defaults left out, names written out';
+
+CREATE FUNCTION dynpipe.schedule_preview(schedule text, timezone text DEFAULT 'UTC',
+	n integer DEFAULT 5, after timestamptz DEFAULT pg_catalog.now())
+RETURNS SETOF timestamptz
+AS 'MODULE_PATHNAME', 'dynpipe_schedule_preview'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION dynpipe.schedule_preview(text, text, integer, timestamptz) IS
+	'the next n times after a moment at which a schedule (cron expression or interval) is due';

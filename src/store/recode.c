@@ -15,8 +15,8 @@
 #define INPUT_SIZE	(16 * 1024)
 /* Bytes that are looked at for zero bytes. */
 #define SAMPLE_SIZE	(4 * 1024)
-/* One in that many pairs of bytes must have its zero in the same half. */
-#define ZERO_SHARE	10
+/* At least one in that many pairs of bytes has its zero in the same half. */
+#define ZERO_SHARE	4
 
 typedef enum Encoding
 {
@@ -179,7 +179,8 @@ encoding_by_mark(const Recode *recode, int *mark)
 
 /*
  * In UTF-16 the digits, commas and line ends of any language have their zero
- * byte in the same half; text in UTF-8 has none, binary data has them anywhere.
+ * byte in the same half, and few characters have one in the other; text in
+ * UTF-8 has none or a stray one, binary data has them anywhere.
  */
 static Encoding
 encoding_by_zeros(const Recode *recode)
@@ -189,9 +190,9 @@ encoding_by_zeros(const Recode *recode)
 
 	for (int i = 0; i < n; i++)
 		zeros[i & 1] += recode->input[i] == 0;
-	if (zeros[1] > 0 && zeros[1] * ZERO_SHARE >= n / 2 && zeros[0] * ZERO_SHARE <= zeros[1])
+	if (zeros[1] > 0 && zeros[1] * ZERO_SHARE >= n / 2 && zeros[0] * 2 <= zeros[1])
 		return ENCODING_UTF16LE;
-	if (zeros[0] > 0 && zeros[0] * ZERO_SHARE >= n / 2 && zeros[1] * ZERO_SHARE <= zeros[0])
+	if (zeros[0] > 0 && zeros[0] * ZERO_SHARE >= n / 2 && zeros[1] * 2 <= zeros[0])
 		return ENCODING_UTF16BE;
 	return ENCODING_UTF8;
 }
