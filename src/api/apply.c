@@ -13,6 +13,7 @@
 #include "api/api.h"
 #include "catalog/namespace.h"
 #include "catalog/output.h"
+#include "config/params.h"
 #include "foreign/foreign.h"
 #include "load/infer.h"
 #include "miscadmin.h"
@@ -34,6 +35,7 @@ static void check_source(const DpPipelineSpec *spec, Oid owner, DpDocument *doc)
 static void infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before, Oid owner,
 						  DpDocument *doc, List **applied);
 static void check_destination(const DpPipelineSpec *spec, int64 id, Oid owner, DpDocument *doc);
+static void change_destination(const DpPlan *plan);
 static void check_same_stream(const DpPipelineSpec *spec, const DpPipelineSpec *before,
 							  const DpPipelineRow *row, DpDocument *doc);
 static void each_table(const DpPipelineSpec *spec, int64 id, DpDocument *doc, TableVisit visit);
@@ -94,7 +96,7 @@ dp_apply_pipeline(DpPipelineSpec *spec, Oid caller, DpDocument *doc, List **appl
 
 	definition = dp_spec_to_json(spec);
 	if (before != NULL && !dp_output_same_target(before, spec))
-		dp_catalog_output_forget(row->id);
+		change_destination(plan);
 	save(spec, row, before, caller, definition,
 		 row == NULL || strcmp(row->definition, definition) != 0, applied);
 	run_changes(changes, owner, applied);
@@ -207,6 +209,29 @@ check_destination(const DpPipelineSpec *spec, int64 id, Oid owner, DpDocument *d
 {
 	if (spec->target.url != NULL && spec->silver && dp_store_find(spec->scheme) != NULL)
 		dp_destination_check(spec, id, owner, doc);
+}
+
+/* What the former one has stays there; the new one gets what is loaded already. */
+static void
+change_destination(const DpPlan *plan)
+{
+	const DpPipelineSpec *spec = plan->spec;
+	const char *problem = NULL;
+	const char *hint = NULL;
+	char	   *folder;
+
+	dp_catalog_output_forget(plan->pipeline_id);
+	if (spec->target.url == NULL)
+		return;
+	folder = dp_params_put(spec->target.path, spec->params, GetCurrentTimestamp(),
+						   pg_tzset("UTC"), &problem, &hint);
+	if (folder != NULL)
+		dp_output_write_all(plan, folder);
+	else
+		ereport(NOTICE,
+				(errmsg("files that are loaded already are not written to \"%s\"",
+						spec->target.url),
+				 errdetail("They were loaded for parameters that the document does not know.")));
 }
 
 /* Positions belong to one topic: another one would be read from the middle. */

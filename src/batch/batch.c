@@ -220,8 +220,11 @@ allocate(DpBatch *batch)
 	int			n = Max(batch->records.n, 1);
 	int			width = Max(batch->plan->nfields, 1);
 
-	batch->values = MemoryContextAllocHuge(batch->cxt, sizeof(Datum) * n * width);
-	batch->isnull = MemoryContextAllocHuge(batch->cxt, sizeof(bool) * n * width);
+	if (batch->take == NULL)
+	{
+		batch->values = MemoryContextAllocHuge(batch->cxt, sizeof(Datum) * n * width);
+		batch->isnull = MemoryContextAllocHuge(batch->cxt, sizeof(bool) * n * width);
+	}
 	batch->fate = palloc0(n);
 	batch->warned = palloc0(sizeof(bool) * n);
 	batch->no_bronze = palloc0(sizeof(bool) * n);

@@ -35,13 +35,18 @@ typedef struct DpRejected
 	const char *rule;			/* expectation that failed, or NULL */
 } DpRejected;
 
-typedef struct DpBatch
+typedef struct DpBatch DpBatch;
+
+struct DpBatch
 {
 	MemoryContext cxt;
 	const DpPlan *plan;
 	DpExec	   *exec;
 	DpFormat   *format;
 	int64		id;				/* _batch */
+	/* instead of decoding: fills values, isnull and rejects; or NULL */
+	void		(*take) (DpBatch *batch, void *arg);
+	void	   *take_arg;
 	bool		replay;			/* records come from bronze: it has them, gold comes later */
 	DpRecords	records;
 
@@ -61,7 +66,7 @@ typedef struct DpBatch
 	/* per partition */
 	DpLedger   *ledger;
 	int			nledger;
-} DpBatch;
+};
 
 /* PLAN, EXEC and FORMAT belong to the shard.  CXT is reset and then used. */
 extern void dp_batch_begin(DpBatch *batch, const DpPlan *plan, DpExec *exec,
@@ -92,8 +97,14 @@ extern void dp_batch_ledger(DpBatch *batch, int64 (*position) (int32, void *), v
 
 extern void dp_batch_gold(DpBatch *batch);	/* batch_gold.c: over dynpipe_new, dynpipe_old */
 
+/* Can PLAN's records be decoded without any code of a user's? */
+extern bool dp_batch_decodes_natively(const DpPlan *plan);
+
 /* Turn record I into a quarantined one; REASON is copied. */
 extern void dp_batch_reject(DpBatch *batch, int i, const DpReject *reason, const char *rule);
+
+/* The same for one that its source could not give whole. */
+extern void dp_batch_reject_unread(DpBatch *batch, int i);
 
 /* Is this an error that one record can cause, so that isolating it helps? */
 extern bool dp_batch_is_data_error(int sqlerrcode);

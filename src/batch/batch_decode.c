@@ -15,7 +15,6 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-static bool may_throw(const DpPlan *plan);
 static void decode_guarded(DpBatch *batch);
 static void decode_one(DpBatch *batch, int i);
 static bool decode_record(DpBatch *batch, const DpRecord *rec, Datum *values,
@@ -28,7 +27,12 @@ dp_batch_decode(DpBatch *batch)
 
 	if (batch->plan->nfields == 0)
 		return;
-	if (may_throw(batch->plan))
+	if (batch->take != NULL)
+	{
+		batch->take(batch, batch->take_arg);
+		return;
+	}
+	if (!dp_batch_decodes_natively(batch->plan))
 	{
 		decode_guarded(batch);
 		return;
@@ -39,13 +43,13 @@ dp_batch_decode(DpBatch *batch)
 	dp_role_restore(&role);
 }
 
-static bool
-may_throw(const DpPlan *plan)
+bool
+dp_batch_decodes_natively(const DpPlan *plan)
 {
 	for (int i = 0; i < plan->nfields; i++)
 		if (plan->fields[i].cast.may_throw)
-			return true;
-	return false;
+			return false;
+	return true;
 }
 
 /* One subtransaction per raising record, plus one. */
@@ -100,17 +104,28 @@ decode_one(DpBatch *batch, int i)
 	size_t		base = (size_t) i * batch->plan->nfields;
 	DpReject	reject = {0};
 
-	if (!decode_record(batch, &batch->records.rec[i], &batch->values[base],
+	if (batch->records.rec[i].problem != NULL)
+		dp_batch_reject_unread(batch, i);
+	else if (!decode_record(batch, &batch->records.rec[i], &batch->values[base],
 					   &batch->isnull[base], &reject))
 		dp_batch_reject(batch, i, &reject, NULL);
+}
+
+void
+dp_batch_reject_unread(DpBatch *batch, int i)
+{
+	dp_batch_reject(batch, i,
+					&(DpReject) {
+						.stage = "read",
+						.sqlerrcode = ERRCODE_BAD_COPY_FILE_FORMAT,
+						.message = unconstify(char *, batch->records.rec[i].problem)
+					}, NULL);
 }
 
 static bool
 decode_record(DpBatch *batch, const DpRecord *rec, Datum *values, bool *isnull,
 			  DpReject *reject)
 {
-	if (rec->problem != NULL)
-		return dp_reject(reject, "read", NULL, ERRCODE_BAD_COPY_FILE_FORMAT, "%s", rec->problem);
 	if (rec->value_len >= 0)
 		return dp_format_decode(batch->format, rec, values, isnull, reject);
 	if (batch->plan->upsert)

@@ -7,6 +7,7 @@
  */
 #include "dynpipe.h"
 
+#include "catalog/file.h"
 #include "catalog/output.h"
 #include "catalog/statement.h"
 #include "common/hashfn.h"
@@ -88,6 +89,35 @@ dp_catalog_output_unwant(int64 id, int32 file_id)
 	Datum		args[] = {Int64GetDatum(id), Int32GetDatum(file_id)};
 
 	(void) run_mark(&st, args, NULL);
+}
+
+List *
+dp_catalog_output_loaded(int64 id)
+{
+	static DpStatement st = DP_STATEMENT(
+		"SELECT id, url FROM dynpipe.source_file WHERE pipeline_id = $1 AND state = 'loaded'"
+		" ORDER BY id", INT8OID);
+	DpStatementScope scope;
+	List	   *files = NIL;
+	uint64		n;
+	Datum		args[] = {Int64GetDatum(id)};
+
+	dp_statement_begin(&scope);
+	n = dp_statement_run(&st, args, NULL);
+	for (uint64 i = 0; i < n; i++)
+	{
+		DpFileRow  *file = MemoryContextAllocZero(scope.caller, sizeof(DpFileRow));
+		MemoryContext old = MemoryContextSwitchTo(scope.caller);
+
+		file->pipeline_id = id;
+		file->id = dp_statement_int32(i, 1, 0);
+		file->url = dp_statement_text(&scope, i, 2);
+		file->state = DP_FILE_LOADED;
+		files = lappend(files, file);
+		MemoryContextSwitchTo(old);
+	}
+	dp_statement_end(&scope);
+	return files;
 }
 
 void

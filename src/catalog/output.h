@@ -30,13 +30,15 @@ typedef struct DpOutputRow
 	int32		attempts;		/* so far */
 } DpOutputRow;
 
-/* The key under which the rows of SOURCE are written already, or NULL. */
+/* The key under which the rows of SOURCE, a file's URL, are written already, or NULL. */
 extern char *dp_catalog_output_key(int64 id, const char *source);
 /* Want KEY written with the rows of FILE_ID; false when it is another source's. */
 extern bool dp_catalog_output_want(int64 id, const char *key, const char *url,
 								   const char *source, int32 file_id);
 /* Want the object removed that holds the rows of FILE_ID; none is no error. */
 extern void dp_catalog_output_unwant(int64 id, int32 file_id);
+/* The files whose rows a destination shall have: DpFileRow * with id and url. */
+extern List *dp_catalog_output_loaded(int64 id);
 /* The destination is another one: forget those of the old, which stay as they are. */
 extern void dp_catalog_output_forget(int64 id);
 

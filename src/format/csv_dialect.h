@@ -75,6 +75,8 @@ extern DpSplit dp_csv_split(DpSplitter *splitter, const char *s, Size len, bool 
 extern char *dp_csv_layout_write(const DpCsvDialect *dialect);
 extern void dp_csv_layout_read(const char *layout, DpCsvDialect *dialect);
 /* "delimiter ;, header, quote \"" */
+/* Options (DpSetting *) that say what was detected. */
+extern List *dp_csv_found(const DpCsvOptions *options, const DpCsvDialect *dialect);
 extern char *dp_csv_describe(const DpCsvDialect *dialect);
 /*
  * The place of each field in a record, by the names of HEADER; raises when a

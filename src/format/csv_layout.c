@@ -33,6 +33,29 @@ dp_csv_describe(const DpCsvDialect *dialect)
 	return buf.data;
 }
 
+static DpSetting *
+setting(const char *name, const char *value)
+{
+	DpSetting  *result = palloc(sizeof(DpSetting));
+
+	result->name = pstrdup(name);
+	result->value = pstrdup(value);
+	return result;
+}
+
+List *
+dp_csv_found(const DpCsvOptions *options, const DpCsvDialect *dialect)
+{
+	List	   *found = NIL;
+
+	if (options->delimiter == '\0')
+		found = lappend(found, setting("delimiter", dialect->delimiter == '\t' ? "tab" :
+									   psprintf("%c", dialect->delimiter)));
+	if (options->header == DP_CSV_HEADER_DETECT)
+		found = lappend(found, setting("header", dialect->header ? "yes" : "no"));
+	return found;
+}
+
 static void
 write_name(StringInfo buf, const char *name)
 {

@@ -294,6 +294,7 @@ csv_splitter(const DpPipelineSpec *spec, const char *sample, Size len, bool all)
 	splitter->ops = &dp_format_csv_ops;
 	splitter->description = dp_csv_describe(&dialect);
 	splitter->layout = dp_csv_layout_write(&dialect);
+	splitter->found = dp_csv_found(&options, &dialect);
 	return splitter;
 }
 

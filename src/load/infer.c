@@ -416,7 +416,7 @@ add_problem(const DpPipelineSpec *spec, const ErrorData *error, DpDocument *doc)
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION;
 
 	dp_config_add_problem(doc, psprintf("%s/%s", spec->pointer, data ? "schema" : "source"),
-						  !data && error->hint != NULL ? error->hint :
+						  error->hint != NULL ? error->hint :
 						  "Give each column a type, or apply again when a file is there.",
 						  "%s", error->message);
 }

@@ -30,7 +30,8 @@ static bool has(const List *names, const char *name);
 static List *numbered(const DpPipelineSpec *spec, const DpSampleText *text);
 static int	count_fields(const DpPipelineSpec *spec, DpReader *reader, const DpRecord *rec);
 static bool has_field(const DpPipelineSpec *spec, DpReader *reader, const DpRecord *rec, int n);
-static DpColumnSpec *make_column(const List *columns, const char *field, const char *place);
+static DpColumnSpec *make_column(const List *columns, const List *fields, const char *field,
+								 const char *place);
 static char *safe_name(const char *field, int ordinal);
 static char *unique_name(const List *columns, const char *name);
 static bool is_taken(const List *columns, const char *name);
@@ -69,7 +70,7 @@ dp_infer_names(const DpPipelineSpec *spec, List *texts, MemoryContext cxt)
 		const char *place = json ? pointer_to(field) :
 			psprintf("%d", foreach_current_index(lc) + 1);
 
-		columns = lappend(columns, make_column(columns, field, place));
+		columns = lappend(columns, make_column(columns, fields, field, place));
 	}
 	MemoryContextSwitchTo(old);
 	return columns;
@@ -261,14 +262,19 @@ has_field(const DpPipelineSpec *spec, DpReader *reader, const DpRecord *rec, int
 	return dp_format_decode(format, rec, &value, &isnull, &reject);
 }
 
-/* A column for a field of that name, which is also found at PLACE. */
+/* A column for FIELD, one of FIELDS, which is also found at PLACE. */
 static DpColumnSpec *
-make_column(const List *columns, const char *field, const char *place)
+make_column(const List *columns, const List *fields, const char *field, const char *place)
 {
 	DpColumnSpec *column = palloc0(sizeof(DpColumnSpec));
+	int			same = 0;
+	ListCell   *lc;
+
+	foreach(lc, fields)
+		same += strcmp(lfirst(lc), field) == 0;
 
 	column->name = unique_name(columns, safe_name(field, list_length(columns) + 1));
-	if (strcmp(column->name, field) != 0)
+	if (same > 1 || strcmp(column->name, field) != 0)
 		column->from = pstrdup(place);
 	return column;
 }

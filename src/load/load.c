@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "catalog/file.h"
 #include "config/params.h"
+#include "load/helpers.h"
 #include "load/load.h"
 #include "load/progress.h"
 #include "load/reader.h"
@@ -23,6 +24,9 @@
 #include "util/cron.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+/* Batches that a file is read alone before helpers are started. */
+#define HELPERS_AFTER 4
 
 /* The object's bytes, counted on their way. */
 typedef struct CountedBytes
@@ -46,6 +50,7 @@ static Size read_counted(DpBytes *bytes, char *buf, Size len);
 static void close_below(DpBytes *bytes);
 static void load_records(DpLoader *loader, const DpFileRow *file, DpReader *reader,
 						 CountedBytes *counted, DpLoadResult *result);
+static bool next_batch(DpLoader *loader, const DpFileRow *file, DpReader *reader);
 static int64 position_of(int32 partition, void *arg);
 static void stamp(DpRecords *records, int64 modified_ms);
 static void add_ledger(DpLedger *sum, const DpLedger *batch);
@@ -69,6 +74,7 @@ dp_loader_open(const DpPipelineRow *row, List *params, TimestampTz due, MemoryCo
 	loader->batch_cxt = AllocSetContextCreate(cxt, "dynpipe batch", ALLOCSET_DEFAULT_SIZES);
 	build_plan(loader, row);
 	spec = loader->plan->spec;
+	loader->helpers = spec->workers - 1;
 	loader->authority = pstrdup(spec->authority);
 	loader->pattern = dp_load_put_params(spec, spec->path, params, due);
 	if (spec->target.url != NULL)
@@ -161,7 +167,7 @@ dp_load_file(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
 	load_records(loader, file, reader, counted, result);
 	dp_bytes_close(bytes);
 	result->bytes = counted->count;
-	dp_file_set_loaded(file->id, layout, loader->batch.id);
+	dp_file_set_loaded(file->id, layout, result->batch);
 	dp_output_write(loader->plan, file->id, dp_file_key(file->url), loader->folder);
 
 	MemoryContextSwitchTo(old);
@@ -241,23 +247,21 @@ load_records(DpLoader *loader, const DpFileRow *file, DpReader *reader, CountedB
 {
 	const DpPipelineSpec *spec = loader->plan->spec;
 	DpBatch    *batch = &loader->batch;
+	DpHelpers  *helpers = NULL;
 	char	   *first_bad = NULL;
+	int			nbatches = 0;
 
 	batch->id = 0;
 	for (;;)
 	{
-		MemoryContext old;
-		bool		found;
-
-		dp_batch_begin(batch, loader->plan, loader->exec, loader->format, loader->batch_cxt);
-		old = MemoryContextSwitchTo(loader->batch_cxt);
-		found = dp_reader_next(reader, file->id, &batch->records, spec->batch_max_rows,
-							   spec->batch_max_bytes);
-		MemoryContextSwitchTo(old);
-		if (!found)
+		/* A file that is not finished by now is worth some milliseconds. */
+		if (nbatches++ == HELPERS_AFTER)
+			helpers = dp_helpers_start(loader, file, dp_reader_splitter(reader)->layout,
+									   loader->helpers);
+		if (helpers ? !dp_helpers_next(helpers, reader, batch) : !next_batch(loader, file, reader))
 			break;
-		stamp(&batch->records, file->modified_ms);
 		dp_batch_run(batch, position_of, &result->ledger);
+		result->batch = batch->id;
 		if (result->ledger.consumed == 0)
 			dp_catalog_adopt(loader->plan->pipeline_id, file->id, loader->plan->version,
 							 batch->id);
@@ -271,7 +275,26 @@ load_records(DpLoader *loader, const DpFileRow *file, DpReader *reader, CountedB
 			loader->after_batch(loader->after_batch_arg);
 		CHECK_FOR_INTERRUPTS();
 	}
+	if (helpers != NULL)
+		dp_helpers_stop(helpers);
 	check_bad(spec, batch, &result->ledger, true, &first_bad);
+}
+
+static bool
+next_batch(DpLoader *loader, const DpFileRow *file, DpReader *reader)
+{
+	const DpPipelineSpec *spec = loader->plan->spec;
+	DpBatch    *batch = &loader->batch;
+	MemoryContext old;
+	bool		found;
+
+	dp_batch_begin(batch, loader->plan, loader->exec, loader->format, loader->batch_cxt);
+	old = MemoryContextSwitchTo(loader->batch_cxt);
+	found = dp_reader_next(reader, file->id, &batch->records, spec->batch_max_rows,
+						   spec->batch_max_bytes);
+	MemoryContextSwitchTo(old);
+	stamp(&batch->records, file->modified_ms);
+	return found;
 }
 
 static int64

@@ -37,6 +37,7 @@ typedef struct DpLoader
 	const char *folder;			/* of the destination likewise; NULL: none */
 	char	   *widen_column;	/* set when a load ended because a type is too narrow */
 	char	   *widen_type;
+	int			helpers;		/* that may decode beside us */
 	void		(*after_batch) (void *arg);	/* or NULL */
 	void	   *after_batch_arg;
 } DpLoader;
@@ -46,6 +47,7 @@ typedef struct DpLoadResult
 {
 	DpLedger	ledger;			/* sums over its batches */
 	int64		bytes;			/* of the object, as stored */
+	int64		batch;			/* the last one's number; 0: there was none */
 } DpLoadResult;
 
 /*

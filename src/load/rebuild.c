@@ -16,6 +16,7 @@
 #include "catalog/namespace.h"
 #include "load/rebuild.h"
 #include "miscadmin.h"
+#include "output/output.h"
 #include "util/as_owner.h"
 #include "util/sqlbuf.h"
 #include "utils/builtins.h"
@@ -81,6 +82,8 @@ dp_rebuild(DpLoader *loader)
 	hash_destroy(replay.positions);
 	for (int g = 0; g < plan->ngold; g++)
 		dp_gold_refresh(plan, g);
+	/* Rows that a later file had replaced are those of an earlier one again. */
+	dp_output_write_all(plan, loader->folder);
 }
 
 /* DELETE, not TRUNCATE: whoever reads it now goes on seeing it. */

@@ -329,21 +329,22 @@ whole_lines(const char *text, Size len)
 
 /*
  * The length of the beginning that is put before a probe: up to the start of a
- * record.  0 when its records are not each a line: then it cannot be read from
- * the middle.
+ * record.  0 when it cannot be read from the middle: a part of a JSON record
+ * looks like a record, so there each must have its line.
  */
 static Size
 find_head(const DpPipelineSpec *spec, const DpSampleText *text)
 {
 	DpReader   *reader = dp_sample_reader(spec, text);
 	DpRecords	records = {0};
+	bool		json = strcmp(spec->format, "json") == 0;
 	const char *p = text->text;
 	const char *end = text->text + text->len;
 	int64		line;
 
 	if (!dp_reader_next(reader, 0, &records, HEAD_RECORDS, BEGINNING) || records.n < 2)
 		return 0;
-	for (int i = 1; i < records.n; i++)
+	for (int i = 1; i < records.n && json; i++)
 		if (records.rec[i].line != records.rec[i - 1].line + 1)
 			return 0;
 	line = records.rec[records.n - 1].line;

@@ -25,6 +25,12 @@ extern void dp_output_write(const DpPlan *plan, int32 file_id, const char *sourc
 							const char *folder);
 extern void dp_output_remove(const DpPlan *plan, int32 file_id);
 
+/*
+ * [in a transaction] Want all that is loaded written again, each file where it
+ * is already, others to FOLDER: silver was made anew, or the destination.
+ */
+extern void dp_output_write_all(const DpPlan *plan, const char *folder);
+
 /* Do A and B write the same bytes to the same places? */
 extern bool dp_output_same_target(const DpPipelineSpec *a, const DpPipelineSpec *b);
 

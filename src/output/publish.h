@@ -49,6 +49,9 @@ extern void dp_publisher_close(DpPublisher *publisher);
  */
 extern bool dp_publisher_next(DpPublisher *publisher, DpPublished *result);
 
+/* PROGRESS is called after each piece that was sent; NULL: nobody wants to know. */
+extern void dp_publisher_progress(DpPublisher *publisher, void (*progress) (void));
+
 /* [in a transaction] Publish KEY, due or not; false when there is nothing to do for it. */
 extern bool dp_publisher_key(DpPublisher *publisher, const char *key, DpPublished *result);
 
@@ -56,6 +59,6 @@ extern bool dp_publisher_key(DpPublisher *publisher, const char *key, DpPublishe
  * [in a transaction of its own] For workers: open, publish one object, log a
  * failure, close.  True when something was tried, so there may be more.
  */
-extern bool dp_publish_next(const DpPipelineRow *row);
+extern bool dp_publish_next(const DpPipelineRow *row, void (*progress) (void));
 
 #endif							/* DP_PUBLISH_H */

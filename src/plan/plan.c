@@ -83,6 +83,26 @@ dp_plan_build(const DpPipelineSpec *spec, int64 pipeline_id, int32 version, Oid 
 	return NULL;
 }
 
+DpField *
+dp_plan_fields(const DpPipelineSpec *spec, Oid owner, int *n)
+{
+	DpDocument	doc = {0};
+	DpPlan	   *plan = palloc0(sizeof(DpPlan));
+	DpBuild		build = {.doc = &doc, .caller = CurrentMemoryContext, .plan = plan};
+	DpRole		role;
+
+	plan->cxt = CurrentMemoryContext;
+	plan->owner = owner;
+	plan->spec = spec;
+	dp_role_become_owner(&role, owner);
+	build_fields(&build);
+	dp_role_restore(&role);
+	if (build.nproblems > 0)
+		raise_broken(spec, &doc);
+	*n = plan->nfields;
+	return plan->fields;
+}
+
 /* A pipeline that was applied does not fit the database any more. */
 static void
 raise_broken(const DpPipelineSpec *spec, const DpDocument *doc)

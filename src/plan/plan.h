@@ -170,6 +170,12 @@ extern DpPlan *dp_plan_build(const DpPipelineSpec *spec, int64 pipeline_id, int3
 							 MemoryContext parent);
 
 /*
+ * The fields alone, for a process that only decodes: types are looked up as
+ * OWNER, no table is touched.  In the current memory context; *N of them.
+ */
+extern DpField *dp_plan_fields(const DpPipelineSpec *spec, Oid owner, int *n);
+
+/*
  * DDL that brings the database from what exists to what PLAN needs, as a list
  * of DpChange in execution order: schemas, bronze, silver (CREATE, ADD COLUMN),
  * gold.  OLD is the plan of the version in force, NULL when there is none or

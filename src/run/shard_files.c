@@ -24,6 +24,7 @@
 #include "output/publish.h"
 #include "portability/instr_time.h"
 #include "run/process.h"
+#include "run/schedule.h"
 #include "run/shard_private.h"
 #include "util/cron.h"
 #include "utils/memutils.h"
@@ -220,6 +221,8 @@ load_next(FileShard *shard)
 	file = dp_file_next(row->id, false);
 	if (file != NULL)
 	{
+		/* with a file for each worker there is nobody left to help */
+		shard->loader->helpers = shard->stats.lag < shard->spec.count ? shard->spec.count - 1 : 0;
 		dp_progress_begin(shard->loader->plan, shard->stats.lag, file->size, false);
 		error = dp_load_attempt(shard->loader, file, &loaded);
 		if (error != NULL)
@@ -264,6 +267,8 @@ note_failure(FileShard *shard, const DpFileRow *file, ErrorData *error)
 		ReThrowError(error);
 	}
 	dp_file_set_failed(file->id, error, dp_load_retry_ms(file->failures + 1));
+	if (!dp_schedule_worth_logging(file->failures + 1))
+		return;
 	ereport(LOG,
 			(errcode(error->sqlerrcode),
 			 errmsg("file \"%s\" of pipeline \"%s\" could not be loaded: %s",
@@ -308,7 +313,7 @@ publish(FileShard *shard, TimestampTz now)
 
 	if (!dp_shard_enter(shard->spec.pipeline_id, false, &row, &result))
 		return result;
-	if (!dp_publish_next(row))
+	if (!dp_publish_next(row, dp_shard_restart_timeout))
 		result = DP_STEP_IDLE;
 	note_waiting(shard);
 	if (result == DP_STEP_IDLE)

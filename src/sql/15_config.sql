@@ -15,7 +15,7 @@ COMMENT ON FUNCTION dynpipe.canonical(text) IS
 	'the pipelines of a document in canonical JSON: defaults left out, names written out';
 
 CREATE FUNCTION dynpipe.schedule_preview(schedule text, timezone text DEFAULT 'UTC',
-	n integer DEFAULT 5, after timestamptz DEFAULT now())
+	n integer DEFAULT 5, after timestamptz DEFAULT pg_catalog.now())
 RETURNS SETOF timestamptz
 AS 'MODULE_PATHNAME', 'dynpipe_schedule_preview'
 LANGUAGE C STABLE STRICT PARALLEL SAFE;

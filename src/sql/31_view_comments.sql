@@ -161,7 +161,7 @@ COMMENT ON COLUMN dynpipe.progress.file_bytes_total IS 'size of the file at hand
 COMMENT ON VIEW dynpipe.outputs IS
 'objects of the destinations of the pipelines that you may see: written, wanted, or failed and why';
 COMMENT ON COLUMN dynpipe.outputs.pipeline IS 'name of the pipeline';
-COMMENT ON COLUMN dynpipe.outputs.file IS 'the file whose rows it holds: its key in the source''s store';
+COMMENT ON COLUMN dynpipe.outputs.file IS 'URL of the file whose rows it holds';
 COMMENT ON COLUMN dynpipe.outputs.url IS 'where the object is';
 COMMENT ON COLUMN dynpipe.outputs.action IS 'write, or remove when its file was unloaded';
 COMMENT ON COLUMN dynpipe.outputs.state IS 'wanted, failed or written';

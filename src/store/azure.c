@@ -39,7 +39,7 @@ dp_azure_open(const DpStoreSpec *spec, const DpStoreOps *ops)
 
 	azure->base.ops = ops;
 	azure->base.cxt = cxt;
-	azure->scheme = ops->name;
+	azure->root = psprintf("%s://%s", ops->name, spec->authority);
 	callback->func = forget;
 	callback->arg = azure;
 	MemoryContextRegisterResetCallback(cxt, callback);
@@ -99,8 +99,7 @@ dp_azure_request(DpAzure *azure, const char *method, const char *key, const char
 		appendStringInfo(&url, "%c%s", sep, azure->sas);
 	request->method = method;
 	request->url = url.data;
-	request->what = psprintf("%s://%s@%s/%s", azure->scheme, azure->place.container,
-							 azure->place.account, key != NULL ? key : "");
+	request->what = psprintf("%s/%s", azure->root, key != NULL ? key : "");
 	request->headers = list_make1("x-ms-version: " API_VERSION);
 	request->sign = dp_azure_sign;
 	request->sign_arg = azure;

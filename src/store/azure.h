@@ -41,7 +41,7 @@ typedef struct DpAzurePlace
 typedef struct DpAzure
 {
 	DpStore		base;
-	const char *scheme;
+	char	   *root;			/* for messages: the URL without the key */
 	DpAzurePlace place;
 	DpConnection *conn;			/* NULL: anonymous */
 	DpAzureAuth auth;

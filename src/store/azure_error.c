@@ -51,9 +51,17 @@ static const Advice advices[] = {
 	{"AuthorizationProtocolMismatch", SAS, 0, "Make a SAS token that allows the protocol in use."},
 	{"AuthorizationSourceIPMismatch", SAS, 0,
 	"Make a SAS token that allows the address of the database server."},
-	{"AuthorizationFailure", ANY, 0,
-	"Check Networking of the storage account, which may not let this machine in, and the rights of "
-	"the credentials."},
+	{"AuthorizationFailure", KEY, 0,
+	"Check account_key or account_key_file of the user mapping, and Networking of the storage "
+	"account, which may not let this machine in."},
+	{"AuthorizationFailure", SAS, 0,
+	"Check sas_token or sas_token_file of the user mapping, and Networking of the storage account, "
+	"which may not let this machine in."},
+	{"AuthorizationFailure", TOKEN, 0,
+	"Check Networking of the storage account, which may not let this machine in, and the roles "
+	"that are assigned to the identity."},
+	{"AuthorizationFailure", NOBODY, 0,
+	"Use CREATE USER MAPPING, or make the container public."},
 	{"KeyBasedAuthenticationNotPermitted", ANY, 403,
 	"The account takes tokens only: use client_secret or managed_identity."},
 	{"NoAuthenticationInformation", NOBODY, 401,

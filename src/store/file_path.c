@@ -174,7 +174,7 @@ open_below(int dir, const char *path, int flags, bool beneath)
 	return open_by_parts(dir, path, flags);
 }
 
-/* Without a symbolic link anywhere. */
+/* Without a symbolic link anywhere: one is ELOOP, as openat2 has it. */
 static int
 open_by_parts(int dir, const char *path, int flags)
 {
@@ -184,6 +184,7 @@ open_by_parts(int dir, const char *path, int flags)
 	while (at >= 0)
 	{
 		char	   *part = strsep(&rest, "/");
+		struct stat st;
 		int			next;
 		int			error;
 
@@ -192,6 +193,15 @@ open_by_parts(int dir, const char *path, int flags)
 		next = openat(at, part, O_NOFOLLOW | O_CLOEXEC |
 					  (rest != NULL && *rest != '\0' ? O_PATH | O_DIRECTORY : flags));
 		error = errno;
+		/* Instead of failing, O_PATH opens the link itself. */
+		if (next >= 0 ? fstat(next, &st) != 0 || S_ISLNK(st.st_mode) :
+			fstatat(at, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+		{
+			if (next >= 0)
+				close(next);
+			next = -1;
+			error = ELOOP;
+		}
 		close(at);
 		errno = error;
 		at = next;

@@ -38,7 +38,7 @@ extern const char *dp_cron_parse(const char *text, DpCron *cron, const char **hi
  * The first moment after AFTER at which CRON is due by the clocks of ZONE;
  * DT_NOEND when there is none any more.  A time that clocks skip is due at the
  * moment when they jump, once.  A time that they show twice is due the first
- * time; only a schedule for every hour (hour is "*") goes on by real time.
+ * time.  A schedule for every hour (hour is "*") goes by real time instead.
  */
 extern TimestampTz dp_cron_next(const DpCron *cron, TimestampTz after, pg_tz *zone);
 

@@ -12,6 +12,9 @@
  * That mapping never goes backwards, so the next moment is that of the first
  * wall time of the schedule, from the one shown at AFTER on, whose moment lies
  * after AFTER.  Several skipped times give one moment, hence one run.
+ *
+ * A schedule for every hour means real hours: it makes up for nothing that is
+ * skipped, and is due both times that its time is shown.
  */
 #include "dynpipe.h"
 
@@ -30,8 +33,9 @@ static pg_time_t next_first(const DpCron *cron, pg_time_t after, pg_tz *zone);
 static pg_time_t next_on_day(const DpCron *cron, int64 day, int minute, pg_time_t after,
 							 pg_tz *zone);
 static pg_time_t next_repeated(const DpCron *cron, pg_time_t after, pg_time_t before, pg_tz *zone);
+static bool every_hour(const DpCron *cron);
 static bool matches_day(const DpCron *cron, int64 day);
-static pg_time_t moment_of(int64 wall, pg_tz *zone);
+static pg_time_t moment_of(int64 wall, pg_tz *zone, bool *skipped);
 
 TimestampTz
 dp_cron_next(const DpCron *cron, TimestampTz after, pg_tz *zone)
@@ -50,7 +54,7 @@ dp_cron_next(const DpCron *cron, TimestampTz after, pg_tz *zone)
 	if (start > last - MAX_DAYS * (int64) DAY_SECONDS)
 		return DT_NOEND;
 	next = next_first(cron, start, zone);
-	if (cron->hours == (UINT64CONST(1) << 24) - 1)
+	if (every_hour(cron))
 		next = next_repeated(cron, start, next, zone);
 	return time_t_to_timestamptz(next);
 }
@@ -98,11 +102,12 @@ next_on_day(const DpCron *cron, int64 day, int minute, pg_time_t after, pg_tz *z
 	for (; minute < DAY_SECONDS / 60; minute++)
 	{
 		pg_time_t	moment;
+		bool		skipped;
 
 		if (!(cron->hours >> (minute / 60) & 1) || !(cron->minutes >> (minute % 60) & 1))
 			continue;
-		moment = moment_of(day * DAY_SECONDS + minute * 60, zone);
-		if (moment > after)
+		moment = moment_of(day * DAY_SECONDS + minute * 60, zone, &skipped);
+		if (moment > after && !(skipped && every_hour(cron)))
 			return moment;
 	}
 	return after;
@@ -131,6 +136,12 @@ next_repeated(const DpCron *cron, pg_time_t after, pg_time_t before, pg_tz *zone
 	return before;
 }
 
+static bool
+every_hour(const DpCron *cron)
+{
+	return cron->hours == (UINT64CONST(1) << 24) - 1;
+}
+
 /* DAY is counted from 1970-01-01. */
 static bool
 matches_day(const DpCron *cron, int64 day)
@@ -153,10 +164,11 @@ matches_day(const DpCron *cron, int64 day)
 
 /* Walk the zone's periods of one offset around WALL, from two days before. */
 static pg_time_t
-moment_of(int64 wall, pg_tz *zone)
+moment_of(int64 wall, pg_tz *zone, bool *skipped)
 {
 	pg_time_t	from = wall - 2 * DAY_SECONDS;
 
+	*skipped = false;
 	for (;;)
 	{
 		long		offset;
@@ -171,7 +183,10 @@ moment_of(int64 wall, pg_tz *zone)
 		if (wall - offset < boundary)
 			return wall - offset;
 		if (wall - offset_after < boundary)
+		{
+			*skipped = true;
 			return boundary;
+		}
 		from = boundary;
 	}
 }

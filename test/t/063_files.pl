@@ -438,6 +438,77 @@ sub check_servers {
     is($server->('postgres', 's3', 'x', undef), '', '... none of them for another bucket');
 }
 
+# Streams that fail give back what they hold, descriptors and all.
+sub check_leaks {
+    write_file("$root/cut.csv.gz", substr(gzip('x' x 100_000), 0, 100));
+    is(sql(qq{
+        CREATE FUNCTION open_files() RETURNS bigint LANGUAGE sql
+            AS \$\$SELECT count(*) FROM pg_ls_dir('/proc/self/fd')\$\$;
+        CREATE FUNCTION fail(n int) RETURNS int LANGUAGE plpgsql AS \$\$
+        DECLARE failed int := 0;
+        BEGIN
+          FOR i IN 1 .. n LOOP
+            BEGIN
+              PERFORM probe_file('$key/cut.csv.gz', 'detect', 'detect', 100);
+            EXCEPTION WHEN data_corrupted THEN failed := failed + 1;
+            END;
+            BEGIN
+              PERFORM probe_put('$key/out/leak.csv', 'x', 'fail');
+            EXCEPTION WHEN internal_error THEN failed := failed + 1;
+            END;
+          END LOOP;
+          RETURN failed;
+        END \$\$;
+        SELECT fail(1);
+        SELECT open_files() AS before \\gset
+        SELECT fail(1500);
+        SELECT open_files() - :before < 10}), "2\n3000\nt", 'no descriptor leaks');
+    is_deeply([ glob "$root/out/.leak*" ], [], 'no file is left');
+    unlink "$root/cut.csv.gz";
+}
+
+# The same by SQL alone: a pipeline of files, its owner's rights, the root.
+sub check_pipeline {
+    my $loader = DynpipeTest->start_node('loader', conf => "dynpipe.file_root = '$root'");
+    my $run = sub { return $loader->psql('postgres', "SET ROLE etl; $_[0]") };
+    mkdir "$root/in";
+    write_file("$root/in/1.csv", "id,name\n1,one\n");
+    write_file("$root/in/2.csv.gz", gzip("id,name\n2,two\n") . gzip("3,three\n"));
+    write_file("$root/in/3.csv", Encode::encode('UTF-16', "id,name\n4,\x{20AC}\n"));
+    write_file("$root/in/4.csv.zst", zstd("id,name\n5,five\n", 17));
+    write_file("$root/in/5.csv.gz", substr(gzip("id,name\n6,six\n"), 0, 25));
+    symlink '../../outside/x.csv', "$root/in/6.csv";
+    $loader->safe_psql('postgres', 'CREATE ROLE etl; GRANT CREATE ON DATABASE postgres TO etl;
+        CREATE EXTENSION dynpipe');
+    my $apply = sub {
+        my ($path) = @_;
+        return $run->(qq{SELECT * FROM dynpipe.apply(\$\$
+            pipelines:
+              - name: files
+                source: "file://$path"
+                format: csv
+                schema: [{name: id, type: int}, {name: name, type: text}]
+                silver: {table: silver.files}
+            \$\$)});
+    };
+    like(($apply->("$root/in/*.csv*"))[2], qr/permission denied to read files of the server/,
+        'a document is refused without the role');
+    $loader->safe_psql('postgres', 'GRANT pg_read_server_files TO etl');
+    like(($apply->("$dir/outside/*.csv"))[2], qr/outside of dynpipe.file_root/, '... outside of the root');
+    is(($apply->("$root/in/*.csv*"))[0], 0, '... else taken');
+    is(($run->(q{SELECT substring(file FROM '[^/]*$'), state FROM dynpipe.run('files')}))[1],
+        "1.csv|loaded\n2.csv.gz|loaded\n3.csv|loaded\n4.csv.zst|loaded\n5.csv.gz|failed",
+        'each file by itself; a link that leads out is none');
+    is(($run->('SELECT id, name FROM silver.files ORDER BY id'))[1],
+        "1|one\n2|two\n3|three\n4|\xE2\x82\xAC\n5|five", '... with what is in it');
+    write_file("$root/in/7.csv", "id,name\n7,seven\n");
+    $loader->safe_psql('postgres', 'REVOKE pg_read_server_files FROM etl');
+    my ($code, $out, $err) = $run->(q{SELECT * FROM dynpipe.run('files')});
+    like($err, qr/permission denied to read files of the server/, 'nothing is read after REVOKE');
+    is(($run->('SELECT count(*) FROM silver.files'))[1], 5, '... not a row');
+    $loader->stop;
+}
+
 check_globs();
 check_outside();
 check_not_files();
@@ -449,5 +520,7 @@ check_recode();
 check_put();
 check_list();
 check_servers();
+check_leaks();
 $node->stop;
+check_pipeline();
 done_testing();
