@@ -61,5 +61,13 @@ pipelines:
       key: [id]
 $$)) d (c);
 
+\echo == the example of files
+TRUNCATE line;
+\set file :abs_srcdir '/examples/pipeline_config.json'
+COPY line (text) FROM :'file' WITH (:as_lines);
+SELECT string_agg(coalesce(text, ''), E'\n' ORDER BY n) AS example FROM line \gset
+SELECT * FROM dynpipe.validate(:'example');
+SELECT * FROM dynpipe.canonical(:'example');
+
 \echo == nothing asked, nothing said
 SELECT count(*) FROM dynpipe.validate(NULL);

@@ -228,7 +228,7 @@ extern bool dp_registry_scheme_exists(const char *scheme);
 extern bool dp_registry_scheme_streams(const char *scheme);
 extern const char *dp_registry_scheme_hint(const char *scheme);
 extern const char *dp_registry_store_hint(void);
-extern const char *dp_registry_format_by_suffix(const char *path);
+extern const char *dp_registry_format_by_suffix(const char *scheme, const char *path);
 extern bool dp_registry_format_exists(const char *format);
 extern const char *dp_registry_format_hint(const char *format);
 extern const char *const *dp_registry_format_options(const char *format);

@@ -91,8 +91,9 @@ check_authority(DpCheck *chk, const char *what, const DpUrl *url)
 		dp_check_problem(chk, psprintf("Write %s://server/name, with a server made by "
 									   "CREATE SERVER.", url->scheme), "%s names no server", what);
 	else if (url->authority[0] == '\0' && !local)
-		dp_check_problem(chk, psprintf("Write %s://bucket/path, or the host in the bucket's "
-									   "place.", url->scheme), "%s names no bucket or host", what);
+		dp_check_problem(chk, psprintf("Write %s://NAME/path, with the name of the bucket, "
+									   "container or host.", url->scheme),
+						 "%s names no place", what);
 	else if (url->path[0] == '\0')
 		dp_check_problem(chk, psprintf("Write %s://%s/path.", url->scheme,
 									   local ? "" : "authority"), "%s has no path", what);

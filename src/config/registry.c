@@ -52,10 +52,22 @@ dp_registry_scheme_hint(const char *scheme)
 						"Sources of this build");
 }
 
+/* Where a destination may be. */
 const char *
 dp_registry_store_hint(void)
 {
-	return nearest_hint("", dp_store_names(), "Stores of this build");
+	char	   *rest = pstrdup(dp_store_names());
+	char	   *word;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	while ((word = strsep(&rest, ",")) != NULL)
+	{
+		word += strspn(word, " ");
+		if (dp_store_find(word)->writes)
+			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", word);
+	}
+	return psprintf("Stores of this build that can be written: %s.", buf.data);
 }
 
 bool
@@ -90,13 +102,20 @@ dp_registry_format_check(const DpPipelineSpec *spec, DpDocument *doc)
 		ops->check(spec, doc);
 }
 
-/* The format that PATH's suffix stands for, or NULL; PATH may have globs and placeholders. */
+/*
+ * The format that PATH's suffix stands for, or NULL.  PATH may have placeholders
+ * and globs; where SCHEME has none, what follows "?" is a query.
+ */
 const char *
-dp_registry_format_by_suffix(const char *path)
+dp_registry_format_by_suffix(const char *scheme, const char *path)
 {
+	const DpStoreOps *store = dp_store_find(scheme);
 	char	   *text = pstrdup(path);
-	char	   *dot = strrchr(text, '.');
+	char	   *dot;
 
+	if (store != NULL && !store->lists)
+		text[strcspn(text, "?#")] = '\0';
+	dot = strrchr(text, '.');
 	for (int i = 0; dot != NULL && i < lengthof(packed); i++)
 		if (pg_strcasecmp(dot + 1, packed[i]) == 0)
 		{

@@ -45,6 +45,7 @@ struct DpPublisher
 	const char *name;
 	DpStore    *store;			/* NULL: not open */
 	void		(*progress) (void);
+	bool		worker;			/* a cancel is the worker's own, for lack of time */
 };
 
 /* Sees what really goes to the store. */
@@ -99,7 +100,7 @@ static void send_buffer(Job *job);
 static void mark(DpPublisher *publisher, const Job *job, DpPublished *result);
 static void mark_failed(DpPublisher *publisher, const DpOutputRow *row,
 						const ErrorData *error, DpPublished *result);
-static bool is_to_bear(const ErrorData *error);
+static bool is_to_bear(const DpPublisher *publisher, const ErrorData *error);
 
 DpPublisher *
 dp_publisher_open(const DpPipelineRow *row, MemoryContext parent)
@@ -172,6 +173,7 @@ dp_publish_next(const DpPipelineRow *row, void (*progress) (void))
 	bool		tried;
 
 	dp_publisher_progress(publisher, progress);
+	publisher->worker = true;
 	tried = dp_publisher_next(publisher, &result);
 	if (tried && result.state == DP_PUBLISH_FAILED)
 		ereport(LOG,
@@ -221,7 +223,7 @@ publish(DpPublisher *publisher, const DpOutputRow *row, DpPublished *result)
 		if (job.put != NULL)
 			job.put->abort(job.put);
 		close_store(publisher);
-		if (!is_to_bear(error))
+		if (!is_to_bear(publisher, error))
 			ReThrowError(error);
 	}
 	MemoryContextSwitchTo(caller);
@@ -489,11 +491,15 @@ mark_failed(DpPublisher *publisher, const DpOutputRow *row, const ErrorData *err
 		DP_PUBLISH_FAILED : DP_PUBLISH_SUPERSEDED;
 }
 
-/* A cancel or a shutdown is meant for the caller, not for the object. */
+/*
+ * A cancel or a shutdown is meant for the caller, not for the object.  Workers
+ * cancel what takes too long: that one object must not hold up the others.
+ */
 static bool
-is_to_bear(const ErrorData *error)
+is_to_bear(const DpPublisher *publisher, const ErrorData *error)
 {
-	return error->sqlerrcode != ERRCODE_QUERY_CANCELED &&
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		return publisher->worker;
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
 		ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION);
 }

@@ -116,3 +116,29 @@ COMMENT ON COLUMN dynpipe.output_object.hint IS 'what to do about it';
 COMMENT ON COLUMN dynpipe.output_object.wanted_at IS 'when it was last wanted';
 COMMENT ON COLUMN dynpipe.output_object.next_try_at IS 'when it is due';
 COMMENT ON COLUMN dynpipe.output_object.written_at IS 'when it was last written';
+
+COMMENT ON COLUMN dynpipe.pipeline.served IS 'do workers run it: a stream, or files with watch, schedule or a destination?';
+COMMENT ON COLUMN dynpipe.quarantine_record.line IS 'line of the file on which the record begins, from 1';
+
+COMMENT ON COLUMN dynpipe.source_file.id IS 'number of this version of the file; the partition of its rows';
+COMMENT ON COLUMN dynpipe.source_file.pipeline_id IS 'the pipeline';
+COMMENT ON COLUMN dynpipe.source_file.url IS 'where it is; the key is not percent-encoded';
+COMMENT ON COLUMN dynpipe.source_file.version IS 'ETag, or time of change and size: equal means same bytes';
+COMMENT ON COLUMN dynpipe.source_file.size IS 'bytes, as stored';
+COMMENT ON COLUMN dynpipe.source_file.modified_at IS 'when it was changed, as the store says';
+COMMENT ON COLUMN dynpipe.source_file.state IS 'what became of it';
+COMMENT ON COLUMN dynpipe.source_file.current IS 'the newest version of an object that is still there?';
+COMMENT ON COLUMN dynpipe.source_file.layout IS 'how its records are decoded: delimiter, header and the like';
+COMMENT ON COLUMN dynpipe.source_file.batch IS 'last batch of its load';
+COMMENT ON COLUMN dynpipe.source_file.seen_at IS 'when this version was first seen';
+COMMENT ON COLUMN dynpipe.source_file.tried_at IS 'when its load was last tried';
+COMMENT ON COLUMN dynpipe.source_file.finished_at IS 'when it was loaded, replaced or unloaded';
+COMMENT ON COLUMN dynpipe.source_file.failures IS 'tries that failed in a row';
+COMMENT ON COLUMN dynpipe.source_file.sqlstate IS 'SQLSTATE of the last failure';
+COMMENT ON COLUMN dynpipe.source_file.message IS 'why the last try failed';
+COMMENT ON COLUMN dynpipe.source_file.detail IS 'more about it';
+COMMENT ON COLUMN dynpipe.source_file.hint IS 'what to do about it';
+COMMENT ON COLUMN dynpipe.source_file.next_try_at IS 'when workers try it again';
+
+COMMENT ON COLUMN dynpipe.tick.pipeline_id IS 'the pipeline';
+COMMENT ON COLUMN dynpipe.tick.ticked_at IS 'when its schedule was last kept';
