@@ -40,7 +40,7 @@ SELECT id || ' ' || kind || ' ' ||
 	CASE WHEN length(d.text) > 240 THEN left(d.text, 240) || '...' ELSE d.text END ||
 	coalesce(string_agg(E'\n    ' || concat_ws(' ', nullif(pointer, ''),
 		'line ' || line || ' column ' || "column") || ': ' || message ||
-		coalesce(E'\n        ' || regexp_replace(hint, '(of this build|Its options): .*', '\1: ...'), ''), ''
+		coalesce(E'\n        ' || regexp_replace(hint, '(of this build[a-z ]*|Its options): .*', '\1: ...'), ''), ''
 		ORDER BY p.ordinality), E'\n    no problem')
 FROM document d
 LEFT JOIN LATERAL dynpipe.validate(d.text) WITH ORDINALITY p ON true

@@ -27,6 +27,7 @@ int			dp_retry_max = 60000;
 int			dp_batch_timeout = 5 * 60 * 1000;
 int			dp_check_interval = 10000;
 char	   *dp_allowed_hosts = NULL;
+char	   *dp_ssl_ca_file = NULL;
 char	   *dp_file_root = "";
 bool		dp_preloaded = false;
 
@@ -111,6 +112,11 @@ define_behaviour(void)
 							   "Names, *.suffix, addresses and networks, each with an optional :port, separated by commas. Empty: the cloud services' own names.",
 							   &dp_allowed_hosts, "",
 							   PGC_SUSET, 0, check_allowed_hosts, NULL, NULL);
+	DefineCustomStringVariable("dynpipe.ssl_ca_file",
+							   "File with the certificates of authorities that are trusted for https.",
+							   "Empty: the system's. A server's own option ssl_ca_file goes before it.",
+							   &dp_ssl_ca_file, "",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 /* Kept without a '/' at its end: paths are compared with it. */

@@ -26,6 +26,7 @@ extern int	dp_batch_timeout;		/* ms, longest transaction of a worker; 0: no limi
 extern int	dp_check_interval;		/* ms, how often a supervisor looks without being told */
 extern char *dp_file_root;			/* files of file:// lie below it; "": anywhere */
 extern char *dp_allowed_hosts;	/* see store/http_guard.h */
+extern char *dp_ssl_ca_file;	/* authorities that https trusts; "": the system's */
 extern bool dp_preloaded;			/* loaded by shared_preload_libraries? */
 
 #endif							/* DYNPIPE_H */

@@ -185,5 +185,5 @@ put_column(StringInfo buf, const DpColumnSpec *column)
 		put_member(buf, "from", column->from);
 	if (column->clean != NIL)
 		appendStringInfoString(buf, ", \"clean\": [\"empty_as_null\"]");
-	appendStringInfoString(buf, "}");
+	appendStringInfoString(buf, ", \"inferred\": true}");
 }

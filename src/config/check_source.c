@@ -21,6 +21,9 @@ static void read_setting(DpCheck *chk, const json_t *value, char *option, const 
 						 DpPipelineSpec *spec);
 static void write_format(StringInfo buf, const DpKey *key, const void *field);
 
+/* Options of formats that may have more than one value. */
+static const char *const list_options[] = {"null", NULL};
+
 const DpKind dp_kind_source = {
 	DP_JSON_TEXT, "a URL like eventhubs://server/hub", read_source, write_source
 };
@@ -156,14 +159,17 @@ read_format_options(DpCheck *chk, const json_t *object, DpPipelineSpec *spec)
 	}
 }
 
-/* A list gives a setting for each of its values. */
+/* A list, where one is allowed, gives a setting for each of its values. */
 static void
 read_format_option(DpCheck *chk, const json_t *value, char *option, DpPipelineSpec *spec)
 {
 	size_t		i;
 	json_t	   *item;
+	int			known = 0;
 
-	if (!json_is_array(value))
+	while (list_options[known] != NULL && strcmp(list_options[known], option) != 0)
+		known++;
+	if (!json_is_array(value) || list_options[known] == NULL)
 	{
 		read_setting(chk, value, option, option, spec);
 		return;

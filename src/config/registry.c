@@ -52,10 +52,22 @@ dp_registry_scheme_hint(const char *scheme)
 						"Sources of this build");
 }
 
+/* Where a destination may be. */
 const char *
 dp_registry_store_hint(void)
 {
-	return nearest_hint("", dp_store_names(), "Stores of this build");
+	char	   *rest = pstrdup(dp_store_names());
+	char	   *word;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	while ((word = strsep(&rest, ",")) != NULL)
+	{
+		word += strspn(word, " ");
+		if (dp_store_find(word)->writes)
+			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", word);
+	}
+	return psprintf("Stores of this build that can be written: %s.", buf.data);
 }
 
 bool

@@ -257,11 +257,12 @@ choose_view(const DpCsvDialect *dialect, const DpCsvOptions *options, List *want
 	{
 		View	   *view;
 
-		if (*c == options->quote || *c == options->escape || *c == options->comment ||
-			(*c == ',' && options->decimal_comma))
+		if (*c == options->quote || *c == options->escape || *c == options->comment)
 			continue;
 		view = make_view(dialect, *c, wanted, sample, len, all);
-		if (best == NULL || is_better(view, best, list_length(wanted)))
+		if (best == NULL || (options->decimal_comma && best->delimiter == ',' &&
+							 best->found <= view->found && view->nfields > 1) ||
+			is_better(view, best, list_length(wanted)))
 			best = view;
 	}
 	return best;

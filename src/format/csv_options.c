@@ -123,7 +123,8 @@ check_character(const DpPipelineSpec *spec, DpDocument *doc, const char *name, c
 	const char *value = dp_format_option(spec, name);
 	const char *pointer = psprintf("%s/format/%s", spec->pointer, name);
 
-	if (value == NULL || strcmp(value, word) == 0)
+	if (value == NULL || (strcmp(value, word) == 0 &&
+						  (strcmp(word, "detect") != 0 || !dp_format_of_messages(spec))))
 		return;
 	if (strcmp(name, "delimiter") == 0 && character(value) == '\t')
 		return;
@@ -229,6 +230,11 @@ check_columns(const DpPipelineSpec *spec, DpDocument *doc)
 void
 dp_csv_check_options(const DpPipelineSpec *spec, DpDocument *doc)
 {
+	static const char *const of_files[] = {"header", "comment", "skip"};
+
+	for (int i = 0; i < lengthof(of_files); i++)
+		dp_format_check_files_only(spec, doc, of_files[i]);
+	dp_format_check_encoding(spec, doc);
 	check_characters(spec, doc);
 	check_values(spec, doc);
 	check_columns(spec, doc);

@@ -46,6 +46,11 @@ extern bool dp_format_of_messages(const DpPipelineSpec *spec);
 /* The value of a format option, the first one if it is repeated; NULL: absent. */
 extern const char *dp_format_option(const DpPipelineSpec *spec, const char *name);
 
+/* Checks of options: one that messages cannot have; the encoding of a file. */
+extern void dp_format_check_files_only(const DpPipelineSpec *spec, DpDocument *doc,
+									   const char *name);
+extern void dp_format_check_encoding(const DpPipelineSpec *spec, DpDocument *doc);
+
 /* Splitters that need not know their decoder (split_text.c, split_json.c). */
 extern DpSplitter *dp_text_splitter(const DpPipelineSpec *spec, const char *sample, Size len,
 									bool all);

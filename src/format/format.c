@@ -6,6 +6,7 @@
 
 #include "format/field.h"
 #include "lib/stringinfo.h"
+#include "store/bytes.h"
 
 static const DpFormatOps *const formats[] = {
 #define DP_FORMAT(name) &dp_format_##name##_ops,
@@ -93,6 +94,36 @@ dp_format_option(const DpPipelineSpec *spec, const char *name)
 			return setting->value;
 	}
 	return NULL;
+}
+
+void
+dp_format_check_files_only(const DpPipelineSpec *spec, DpDocument *doc, const char *name)
+{
+	if (dp_format_option(spec, name) != NULL && dp_format_of_messages(spec))
+		dp_config_add_problem(doc, psprintf("%s/format/%s", spec->pointer, name),
+							  "Leave it out: each message is one record.",
+							  "option %s is for files", name);
+}
+
+void
+dp_format_check_encoding(const DpPipelineSpec *spec, DpDocument *doc)
+{
+	const char *value = dp_format_option(spec, "encoding");
+	StringInfoData names;
+
+	dp_format_check_files_only(spec, doc, "encoding");
+	if (value == NULL)
+		return;
+	initStringInfo(&names);
+	for (const char *const *name = dp_encoding_names; *name; name++)
+	{
+		if (strcmp(*name, value) == 0)
+			return;
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", *name);
+	}
+	dp_config_add_problem(doc, psprintf("%s/format/encoding", spec->pointer),
+						  psprintf("Valid values are %s.", names.data),
+						  "unknown encoding \"%s\"", value);
 }
 
 void

@@ -14,8 +14,8 @@
  * since a missing or extra delimiter shifts everything behind it.  Only where
  * every column names its ordinal may there be more.
  *
- * A record without quotes, the usual case, is divided where it lies.  All
- * others go through libcsv, which calls back for each field; the callbacks
+ * A record whose quotes, if any, surround whole fields and are not doubled, the
+ * usual case, is divided where it lies.  All others go through libcsv, which calls back for each field; the callbacks
  * only collect bytes and ends in buffers of the format.  Its buffer is
  * malloc's and freed with the format's memory context.  libcsv knows quotes
  * that are doubled: where another escape is set, the record is rewritten for it.
@@ -413,34 +413,73 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+static inline CsvField *
+next_field(CsvFormat *format)
+{
+	if (format->nfields == format->capacity)
+		grow_fields(format, format->capacity * 2);
+	return &format->fields[format->nfields++];
+}
+
 /* A record that is nothing but fields and delimiters. */
 static void
-divide(CsvFormat *format, const char *s, int len)
+divide(CsvFormat *format, const char *s, const char *end)
 {
-	const char *end = s + len;
+	const char *last;
 
 	format->nfields = 0;
-	while (len > 0)
+	if (s == end)
+		return;
+	do
 	{
-		const char *last = memchr(s, format->delimiter, end - s);
-		CsvField   *field;
-		const char *stop = last ? last : end;
+		CsvField   *field = next_field(format);
+		const char *stop;
 
-		if (format->nfields == format->capacity)
-			grow_fields(format, format->capacity * 2);
-		field = &format->fields[format->nfields++];
+		last = memchr(s, format->delimiter, end - s);
+		stop = last ? last : end;
+		while (format->trim && stop > s && is_blank(stop[-1]))
+			stop--;
+		while (format->trim && s < stop && is_blank(*s))
+			s++;
 		field->s = s;
-		if (format->trim)
-		{
-			while (stop > field->s && is_blank(stop[-1]))
-				stop--;
-			while (field->s < stop && is_blank(*field->s))
-				field->s++;
-		}
-		field->len = stop > field->s ? stop - field->s : -1;
-		if (last == NULL)
-			break;
+		field->len = stop > s ? stop - s : -1;
 		s = last + 1;
+	} while (last != NULL);
+}
+
+/* The same with fields in quotes; false: there is more to it than that. */
+static bool
+divide_quoted(CsvFormat *format, const char *s, const char *end)
+{
+	char		quote = format->parser.quote_char;
+
+	format->nfields = 0;
+	for (;;)
+	{
+		CsvField   *field = next_field(format);
+		const char *stop;
+
+		if (s < end && *s == quote)
+		{
+			stop = memchr(s + 1, quote, end - s - 1);
+			if (stop == NULL || (stop + 1 < end && stop[1] != format->delimiter))
+				return false;
+			field->s = s + 1;
+			field->len = stop - field->s;
+			stop++;
+		}
+		else
+		{
+			stop = memchr(s, format->delimiter, end - s);
+			stop = stop ? stop : end;
+			if (dp_scan(&format->special, s, 0, stop - s) < stop - s)
+				return false;
+			field->s = s;
+			field->len = stop > s ? stop - s : -1;
+		}
+		if (stop == end)
+			return true;
+		s = stop + 1;
 	}
 }
 
@@ -518,8 +557,8 @@ parse_record(CsvFormat *format, const char *s, int len, DpReject *reject)
 	if (bare > 0 && s[bare - 1] == '\r')
 		bare--;
 	if (dp_scan(&format->special, s, 0, bare) == bare)
-		divide(format, s, bare);
-	else
+		divide(format, s, s + bare);
+	else if (format->escape || format->trim || !divide_quoted(format, s, s + bare))
 	{
 		if (format->escape)
 		{

@@ -91,12 +91,9 @@ json_check(const DpPipelineSpec *spec, DpDocument *doc)
 	const char *records = dp_format_option(spec, "records");
 	const char *pointer = psprintf("%s/format/records", spec->pointer);
 
-	if (records == NULL)
-		return;
-	if (dp_format_of_messages(spec))
-		dp_config_add_problem(doc, pointer, "Leave it out.",
-							  "option records is for files; each message is one record");
-	else if (*records != '/')
+	dp_format_check_encoding(spec, doc);
+	dp_format_check_files_only(spec, doc, "records");
+	if (records != NULL && *records != '/')
 		dp_config_add_problem(doc, pointer, "Give a JSON pointer, such as \"/data/items\".",
 							  "records must begin with a slash, not \"%s\"", records);
 }

@@ -14,7 +14,7 @@ static bool text_decode(DpFormat *format, const DpRecord *rec,
 						Datum *values, bool *isnull, DpReject *reject);
 static void text_adopt(DpFormat *format, const char *layout);
 
-static const char *const text_options[] = {NULL};
+static const char *const text_options[] = {"encoding", NULL};
 
 const DpFormatOps dp_format_text_ops = {
 	.name = "text",
@@ -27,10 +27,10 @@ const DpFormatOps dp_format_text_ops = {
 	.adopt = text_adopt,
 };
 
-/* There is no option to check. */
 static void
 text_check(const DpPipelineSpec *spec, DpDocument *doc)
 {
+	dp_format_check_encoding(spec, doc);
 }
 
 /* Every file is like any other. */

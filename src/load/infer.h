@@ -91,11 +91,12 @@ extern bool dp_infer_comma(const DpPipelineSpec *spec);
 
 /*
  * Give every column of the file pipeline SPEC that lacks a type the one that
- * its files suggest, and SPEC its columns when it has none.  What BEFORE, the version in force or NULL, has
- * inferred for the same names is kept without looking at any file.  Reads as
- * OWNER; what goes wrong becomes a problem of DOC.  Returns what was looked at,
- * "20 records of 1 file", or NULL when nothing was.  *FOUND (may be NULL) is set
- * to the format's options (DpSetting *) that the first file has shown.
+ * its files suggest, and SPEC its columns when it has none.  What BEFORE, the
+ * version in force or NULL, has inferred for the same names is kept without
+ * looking at any file.  Reads as OWNER; what goes wrong becomes a problem of
+ * DOC.  Returns what was looked at, "20 records of 1 file", or NULL when
+ * nothing was.  *FOUND (may be NULL) is set to the format's options
+ * (DpSetting *) that the first file has shown.
  */
 extern const char *dp_infer_columns(DpPipelineSpec *spec, const DpPipelineSpec *before,
 									Oid owner, List **found, DpDocument *doc);

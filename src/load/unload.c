@@ -87,6 +87,7 @@ delete_silver(DpLoader *loader, int32 id)
 {
 	const DpPlan *plan = loader->plan;
 	Relation	silver = dp_table_open(&plan->spec->silver_table, RowExclusiveLock);
+	MemoryContext old = CurrentMemoryContext;
 	uint64		n;
 
 	dp_exec_begin(loader->exec, silver);
@@ -94,6 +95,8 @@ delete_silver(DpLoader *loader, int32 id)
 												   &plan->spec->silver_table, id), DP_OLD);
 	if (n > 0 && plan->ngold > 0)
 		dp_batch_gold(&(DpBatch) {.plan = plan, .exec = loader->exec});
+	/* SPI's, in which its statements leave us, goes with its end */
+	MemoryContextSwitchTo(old);
 	dp_exec_end(loader->exec);
 	table_close(silver, NoLock);
 }

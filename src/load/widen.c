@@ -85,8 +85,7 @@ dp_load_widen(const DpPipelineRow *row, const char *column, const char *type)
 	known->type = pstrdup(type);
 	change(row, before, after);
 	dp_catalog_event(row->id, row->name, "widened", "info",
-					 psprintf("column \"%s\" widened from %s to %s", column, old, type),
-					 "A value did not fit the type that was inferred for the column.");
+					 psprintf("column \"%s\" widened from %s to %s", column, old, type), NULL);
 	return true;
 }
 

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 static void explain_source(const DpPlan *plan, List **rows);
+static void explain_files(const DpPipelineSpec *spec, List **rows);
 static void explain_decode(const DpPlan *plan, List **rows);
 static char *describe_field(const DpPlan *plan, int index);
 static void explain_silver(const DpPlan *plan, List **rows);
@@ -45,13 +46,40 @@ explain_source(const DpPlan *plan, List **rows)
 
 	add(rows, "source", "url", spec->source);
 	add(rows, "source", "format", spec->format);
-	add(rows, "source", "start", spec->start == DP_START_TIMESTAMP ? spec->start_timestamp :
-		spec->start == DP_START_LATEST ? "latest" : "earliest");
+	if (plan->retracts)
+		explain_files(spec, rows);
+	else
+		add(rows, "source", "start", spec->start == DP_START_TIMESTAMP ? spec->start_timestamp :
+			spec->start == DP_START_LATEST ? "latest" : "earliest");
 	add(rows, "source", "batch", psprintf("up to %d rows, " INT64_FORMAT " bytes",
 										  spec->batch_max_rows, spec->batch_max_bytes));
 	add(rows, "source", "workers", psprintf("%d", spec->workers));
 	if (spec->bronze)
 		add(rows, "bronze", "table", dp_sql("%T", &spec->bronze_table));
+}
+
+/* When files are looked for, and what becomes of those that change, vanish or are dirty. */
+static void
+explain_files(const DpPipelineSpec *spec, List **rows)
+{
+	static const char *const changes[] = {
+		[DP_ON_CHANGE_REPLACE] = "its new rows replace its old ones, through gold",
+		[DP_ON_CHANGE_APPEND] = "its new rows are added",
+	[DP_ON_CHANGE_IGNORE] = "only its first version is loaded"};
+
+	add(rows, "source", "when", spec->watch_ms > 0 ?
+		psprintf("workers look every " INT64_FORMAT " ms", spec->watch_ms) :
+		spec->schedule ? psprintf("workers look at %s, %s", spec->schedule,
+								  spec->timezone ? spec->timezone : "UTC") :
+		"dynpipe.run is called");
+	add(rows, "source", "changed file", changes[spec->on_change]);
+	add(rows, "source", "vanished file", spec->on_remove == DP_ON_REMOVE_UNLOAD ?
+		"its rows are removed" : "its rows stay");
+	if (spec->max_bad_records >= 0 || spec->max_bad_share >= 0)
+		add(rows, "source", "a file fails with", spec->max_bad_records >= 0 ?
+			psprintf("more than " INT64_FORMAT " bad records", spec->max_bad_records) :
+			psprintf("more than %g %% bad records", spec->max_bad_share * 100));
+	add(rows, "source", "destination", spec->target.url);
 }
 
 static void

@@ -26,6 +26,7 @@
 #include "output/publish.h"
 #include "portability/instr_time.h"
 #include "run/process.h"
+#include "run/schedule.h"
 #include "run/shard_private.h"
 #include "util/cron.h"
 #include "utils/memutils.h"
@@ -327,6 +328,8 @@ note_failure(FileShard *shard, const DpFileRow *file, ErrorData *error)
 		ReThrowError(error);
 	}
 	dp_file_set_failed(file->id, error, dp_load_retry_ms(file->failures + 1));
+	if (!dp_schedule_worth_logging(file->failures + 1))
+		return;
 	ereport(LOG,
 			(errcode(error->sqlerrcode),
 			 errmsg("file \"%s\" of pipeline \"%s\" could not be loaded: %s",

@@ -93,7 +93,10 @@ WITH shard AS (
 	SELECT s.pipeline_id,
 		pg_catalog.count(*) FILTER (WHERE s.state = 'loaded') AS loaded,
 		pg_catalog.count(*) FILTER (WHERE s.state = 'pending' AND s.current) AS pending,
-		pg_catalog.count(*) FILTER (WHERE s.state = 'failed' AND s.current) AS failed
+		pg_catalog.count(*) FILTER (WHERE s.state = 'failed' AND s.current) AS failed,
+		(pg_catalog.array_agg(s.message ORDER BY s.tried_at DESC)
+			FILTER (WHERE s.state = 'failed' AND s.current))[1] AS message,
+		pg_catalog.min(s.next_try_at) FILTER (WHERE s.state = 'failed' AND s.current) AS next_try_at
 	FROM dynpipe.source_file AS s
 	GROUP BY s.pipeline_id
 ), stored AS (
@@ -119,6 +122,7 @@ WITH shard AS (
 		CASE WHEN NOT p.streaming THEN coalesce(i.loaded, 0) END AS files_loaded,
 		CASE WHEN NOT p.streaming THEN coalesce(i.pending, 0) END AS files_pending,
 		CASE WHEN NOT p.streaming THEN coalesce(i.failed, 0) END AS files_failed,
+		i.message AS file_message, i.next_try_at AS file_next_try_at,
 		CASE
 			WHEN NOT p.served THEN 'batch only'
 			WHEN NOT p.enabled THEN 'stopped'
@@ -135,6 +139,8 @@ WITH shard AS (
 )
 SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS state,
 	CASE
+		WHEN k.files_failed > 0 AND k.shown_state IN ('batch only', 'running', 'caught up') THEN
+			pg_catalog.format('%s of its files could not be loaded, the last one because: %s', k.files_failed, k.file_message)
 		WHEN k.shown_state = 'batch only' THEN 'It has neither watch nor schedule: it loads when dynpipe.run is called.'
 		WHEN NOT k.enabled THEN 'It is not enabled.'
 		WHEN k.shown_state = 'restored' THEN 'This database is a copy: it was enabled in another one, which may still read the source.'
@@ -148,6 +154,8 @@ SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS s
 		WHEN k.shown_state IN ('failed', 'retrying') THEN k.error_message
 	END AS reason,
 	CASE
+		WHEN k.files_failed > 0 AND k.shown_state IN ('batch only', 'running', 'caught up') THEN
+			pg_catalog.format('SELECT file, message, hint FROM dynpipe.file WHERE pipeline = %L AND state = ''failed'';', k.name)
 		WHEN k.shown_state = 'batch only' THEN pg_catalog.format('Call dynpipe.run(%L).', k.name)
 		WHEN NOT k.enabled THEN pg_catalog.format('Call dynpipe.start(%L).', k.name)
 		WHEN k.shown_state = 'restored' THEN pg_catalog.format('If it shall read the source from here too, call dynpipe.start(%L).', k.name)
@@ -172,7 +180,8 @@ SELECT k.name AS pipeline, k.owner::text AS owner, k.enabled, k.shown_state AS s
 	k.error_message AS last_error, k.error_state AS last_error_sqlstate,
 	k.error_detail AS last_error_detail, k.error_hint AS last_error_hint,
 	k.error_context AS last_error_context, k.error_at AS last_error_at,
-	k.next_try_at, k.last_commit_at, k.partitions,
+	CASE WHEN k.next_try_at IS NULL AND k.shown_state <> 'batch only' THEN k.file_next_try_at
+		ELSE k.next_try_at END AS next_try_at, k.last_commit_at, k.partitions,
 	k.version, k.running_version,
 	k.records, k.loaded, k.deduplicated, k.dropped, k.quarantined, k.late,
 	k.files_loaded, k.files_pending, k.files_failed

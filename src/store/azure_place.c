@@ -48,10 +48,11 @@ dp_azure_check(const DpStoreSpec *spec, const char *path, const char *pointer, D
 		dp_config_add_problem(doc, pointer, refusal.hint, "%s", refusal.message);
 	else if (!dp_azure_place(spec, conn, &place, &refusal))
 		dp_config_add_problem(doc, pointer, refusal.hint, "%s", refusal.message);
-	else if (spec->writing && conn == NULL)
-		dp_config_add_problem(doc, pointer,
+	else if (spec->writing && (conn == NULL || dp_azure_auth(conn) == DP_AZURE_ANONYMOUS))
+		dp_config_add_problem(doc, pointer, conn == NULL ?
 							  "Use CREATE SERVER ... TYPE 'adls' FOREIGN DATA WRAPPER dynpipe "
-							  "and CREATE USER MAPPING, and name the server as connection.",
+							  "and CREATE USER MAPPING, and name the server as connection." :
+							  "Use CREATE USER MAPPING FOR the owner of the pipeline.",
 							  "nobody can write to Azure storage without credentials");
 }
 
@@ -273,7 +274,7 @@ check_credentials(const DpConnection *conn, DpRefusal *refusal)
 			return needs(conn, "account", "SERVER",
 						 "It is the account that the key or token is for.", refusal);
 		case DP_AZURE_CLIENT_SECRET:
-			return dp_connection_get(conn, "token_endpoint") != NULL ||
+			return dp_connection_get(conn, "authority_endpoint") != NULL ||
 				needs(conn, "tenant_id", "USER MAPPING",
 					  "It is the directory (tenant) id of the application.", refusal);
 		case DP_AZURE_MANAGED_IDENTITY:

@@ -91,7 +91,7 @@ static DpHttpRequest *
 entra_request(const DpAzure *azure)
 {
 	DpHttpRequest *request = palloc0(sizeof(DpHttpRequest));
-	const char *endpoint = dp_connection_get(azure->conn, "token_endpoint");
+	const char *endpoint = dp_connection_get(azure->conn, "authority_endpoint");
 	const char *authority = dp_connection_get(azure->conn, "authority_host");
 	const char *client_id = dp_connection_get(azure->conn, "client_id");
 	const char *secret = dp_connection_get(azure->conn, "client_secret");
@@ -112,7 +112,7 @@ entra_request(const DpAzure *azure)
 	request->body_len = strlen(request->body);
 	request->plain = strncmp(endpoint, "http://", 7) == 0;
 	/* A private authority vouches for a private cloud, not for Entra ID. */
-	if (dp_connection_get(azure->conn, "token_endpoint") != NULL)
+	if (dp_connection_get(azure->conn, "authority_endpoint") != NULL)
 		request->ca = dp_connection_get(azure->conn, "ssl.ca.pem");
 	return request;
 }
@@ -153,7 +153,7 @@ keep(DpAzure *azure, const DpHttpResponse *response)
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("the answer to a request for a token holds none"),
 				 errdetail("It was asked for by server \"%s\".", azure->conn->server),
-				 errhint("Check authority_host and token_endpoint of the server.")));
+				 errhint("Check authority_host and authority_endpoint of the server.")));
 	azure->token = MemoryContextStrdup(azure->base.cxt, token);
 	dp_secret_wipe(token);
 	azure->token_until =

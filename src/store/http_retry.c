@@ -226,7 +226,8 @@ raise_failure(const DpHttpRequest *request, const DpTransfer *transfer, int trie
 					 errmsg("the certificate for \"%s\" cannot be trusted", request->what),
 					 errdetail_internal("%s", dp_transfer_error(transfer)),
 					 errhint("If a private authority signed it, name its certificate in the "
-							 "server's option ssl_ca_file.")));
+							 "server's option ssl_ca_file, or in the setting "
+							 "dynpipe.ssl_ca_file.")));
 			break;
 		case DP_OUTCOME_BROKEN:
 			ereport(ERROR,

@@ -362,6 +362,11 @@ set_options(DpTransfer *transfer, const DpHttpRequest *request)
 		SET(CAINFO_BLOB, &blob);
 		SET(CAPATH, NULL);
 	}
+	else if (dp_ssl_ca_file != NULL && *dp_ssl_ca_file != '\0')
+	{
+		SET(CAINFO, dp_ssl_ca_file);
+		SET(CAPATH, NULL);
+	}
 	SET(NOSIGNAL, 1L);
 	SET(QUICK_EXIT, 1L);
 	SET(CONNECTTIMEOUT_MS, request->once ? BRIEF_S * 1000 : CONNECT_MS);
@@ -650,6 +655,7 @@ outcome_of(const DpTransfer *transfer, CURLcode code)
 		case CURLE_PARTIAL_FILE:
 			return DP_OUTCOME_LOST;
 		case CURLE_PEER_FAILED_VERIFICATION:
+		case CURLE_SSL_CACERT_BADFILE:
 			return DP_OUTCOME_UNTRUSTED;
 		default:
 			return DP_OUTCOME_BROKEN;

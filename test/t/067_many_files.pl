@@ -23,6 +23,7 @@ shared_buffers = 32MB
 dynpipe.retry_initial = 100
 dynpipe.retry_max = 1000
 dynpipe.allowed_hosts = '127.0.0.1'
+backtrace_functions = 'AllocSetFree,AllocSetRealloc'
 CONF
 
 # Rows of a file as of version $version; every tenth file is a larger one.
