@@ -20,9 +20,10 @@ dp_batch_ledger(DpBatch *batch, int64 (*position) (int32, void *), void *arg)
 	DpLedger   *row = NULL;
 	int			capacity = 0;
 
+	/* The number of a file's partition says nothing about how many there are. */
 	for (int i = 0; i < batch->records.n; i++)
 		capacity = Max(capacity, batch->records.rec[i].partition + 1);
-	batch->ledger = palloc0(sizeof(DpLedger) * Max(capacity, 1));
+	batch->ledger = palloc0(sizeof(DpLedger) * Max(Min(capacity, batch->records.n), 1));
 
 	for (int i = 0; i < batch->records.n; i++)
 	{

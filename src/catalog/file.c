@@ -75,6 +75,7 @@ dp_file_see(int64 pipeline_id, const DpSeenFiles *seen, bool keep_first,
 		" FROM " SEEN_ROWS
 		" WHERE NOT EXISTS (SELECT FROM dynpipe.source_file f"
 		"   WHERE f.pipeline_id = $1 AND f.current AND f.url = s.url)"
+		" ORDER BY nullif(s.ms, -1) NULLS FIRST, s.url"
 		" ON CONFLICT (pipeline_id, url) WHERE current DO NOTHING",
 		INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID);
 	DpStatementScope scope;
@@ -283,11 +284,8 @@ dp_file_again(int32 id)
 	return n;
 }
 
-/*
- * Before a replay from bronze: as if no file had been read.  Records that
- * bronze could not keep stay what they are.
- */
-void
+/* Batches of the replay are newer than the one that is drawn here. */
+int64
 dp_file_reset(int64 pipeline_id)
 {
 	static DpStatement ledger = DP_STATEMENT(
@@ -299,16 +297,60 @@ dp_file_reset(int64 pipeline_id)
 		"   AND q.partition = c.partition AND q.stage = 'bronze') AS n"
 		"   FROM dynpipe.checkpoint c WHERE c.pipeline_id = $1) q"
 		" WHERE c.pipeline_id = $1 AND c.partition = q.partition", INT8OID);
-	static DpStatement quarantine = DP_STATEMENT(
-		"DELETE FROM dynpipe.quarantine_record WHERE pipeline_id = $1 AND stage <> 'bronze'",
-		INT8OID);
 	DpStatementScope scope;
 	Datum		args[] = {Int64GetDatum(pipeline_id)};
 
 	dp_statement_begin(&scope);
 	dp_statement_run(&ledger, args, NULL);
-	dp_statement_run(&quarantine, args, NULL);
 	dp_statement_end(&scope);
+	return dp_catalog_next_batch();
+}
+
+void
+dp_file_reset_done(int64 pipeline_id, int64 before)
+{
+	static DpStatement st = DP_STATEMENT(
+		"DELETE FROM dynpipe.quarantine_record WHERE pipeline_id = $1 AND batch < $2"
+		" AND stage <> 'bronze'", INT8OID, INT8OID);
+	DpStatementScope scope;
+	Datum		args[] = {Int64GetDatum(pipeline_id), Int64GetDatum(before)};
+
+	dp_statement_begin(&scope);
+	dp_statement_run(&st, args, NULL);
+	dp_statement_end(&scope);
+}
+
+List *
+dp_file_bad_records(int64 pipeline_id, int32 id, int64 first, int64 last, int64 before)
+{
+	static DpStatement st = DP_STATEMENT(
+		"SELECT q.\"offset\", q.line, CASE WHEN q.stage = 'read' THEN q.message END"
+		" FROM dynpipe.quarantine_record q WHERE q.pipeline_id = $1 AND q.partition = $2"
+		" AND q.\"offset\" BETWEEN $3 AND $4 AND q.batch < $5 ORDER BY q.\"offset\"",
+		INT8OID, INT4OID, INT8OID, INT8OID, INT8OID);
+	DpStatementScope scope;
+	List	   *records = NIL;
+	uint64		n;
+	Datum		args[] = {
+		Int64GetDatum(pipeline_id), Int32GetDatum(id), Int64GetDatum(first), Int64GetDatum(last),
+		Int64GetDatum(before)
+	};
+
+	dp_statement_begin(&scope);
+	n = dp_statement_run(&st, args, NULL);
+	for (uint64 i = 0; i < n; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(scope.caller);
+		DpBadRecord *record = palloc(sizeof(DpBadRecord));
+
+		record->offset = dp_statement_int64(i, 1, 0);
+		record->line = dp_statement_int64(i, 2, 0);
+		record->problem = dp_statement_text(&scope, i, 3);
+		records = lappend(records, record);
+		MemoryContextSwitchTo(old);
+	}
+	dp_statement_end(&scope);
+	return records;
 }
 
 char *

@@ -89,8 +89,26 @@ extern int64 dp_file_again(int32 id);
 
 /* Its checkpoint row counts nothing any more, its quarantined records are forgotten. */
 extern void dp_file_forget(int64 pipeline_id, int32 id);
-/* The ledger of all files as if none had been read, for a replay from bronze. */
-extern void dp_file_reset(int64 pipeline_id);
+
+/*
+ * For a replay from bronze: the ledger of all files as if none had been read.
+ * What is known of their bad records stays until dp_file_reset_done; what
+ * bronze could not keep stays for good.  Returns a moment for the other two.
+ */
+extern int64 dp_file_reset(int64 pipeline_id);
+extern void dp_file_reset_done(int64 pipeline_id, int64 before);
+
+/* What a replay cannot find out anew of a bad record. */
+typedef struct DpBadRecord
+{
+	int64		offset;
+	int64		line;			/* 0: not known */
+	char	   *problem;		/* it could not be read whole; or NULL */
+} DpBadRecord;
+
+/* DpBadRecord * of file ID, offsets FIRST to LAST, in their order. */
+extern List *dp_file_bad_records(int64 pipeline_id, int32 id, int64 first, int64 last,
+								 int64 before);
 extern char *dp_file_layout(int32 id);	/* or NULL */
 
 #endif							/* DP_FILE_H */

@@ -5,6 +5,9 @@
  *	  listing ─chunks─> dp_file_see ─> pending rows
  *	     └─ hashes of the URLs seen ─> rows of the ledger whose object is gone
  *
+ * A pattern may change from look to look (its parameters, the document): what
+ * it does not name is not missing.
+ *
  * A listing may be long, so it is entered in chunks as its pages come; of each
  * object only a hash is kept.
  */
@@ -34,6 +37,7 @@ static void start_chunk(Discovery *d);
 static void remember(Discovery *d, const char *url);
 static uint64 hash_of(const char *url);
 static void find_removed(Discovery *d);
+static bool is_missing(const Discovery *d, const DpFileRow *file);
 
 DpDiscovered
 dp_discover(DpLoader *loader)
@@ -92,6 +96,7 @@ enter_chunk(Discovery *d)
 	bool		keep_first = d->loader->plan->spec->on_change == DP_ON_CHANGE_IGNORE;
 
 	CHECK_FOR_INTERRUPTS();
+	dp_load_alive(d->loader);
 	if (d->seen.n > 0)
 	{
 		MemoryContext old = MemoryContextSwitchTo(d->chunk_cxt);
@@ -139,14 +144,17 @@ find_removed(Discovery *d)
 {
 	const DpPlan *plan = d->loader->plan;
 	bool		unload = plan->spec->on_remove == DP_ON_REMOVE_UNLOAD && d->found.seen > 0;
+	List	   *expected = dp_file_expected(plan->pipeline_id, unload);
+	MemoryContext old = MemoryContextSwitchTo(d->chunk_cxt);
 	ListCell   *lc;
 
-	foreach(lc, dp_file_expected(plan->pipeline_id, unload))
+	foreach(lc, expected)
 	{
 		DpFileRow  *file = lfirst(lc);
-		uint64		hash = hash_of(file->url);
 
-		if (hash_search(d->hashes, &hash, HASH_FIND, NULL) != NULL)
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(d->chunk_cxt);
+		if (!is_missing(d, file))
 			continue;
 		if (file->state == DP_FILE_LOADED)
 			dp_unload(d->loader, file, DP_FILE_UNLOADED, false);
@@ -155,4 +163,23 @@ find_removed(Discovery *d)
 		d->found.removed++;
 	}
 	CommandCounterIncrement();
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Would the listing have shown FILE if it were there?  What waits in a store
+ * that is not read any more is given up as well.
+ */
+static bool
+is_missing(const Discovery *d, const DpFileRow *file)
+{
+	const DpLoader *loader = d->loader;
+	const char *here = psprintf("%s://%s/", loader->plan->spec->scheme, loader->authority);
+	uint64		hash = hash_of(file->url);
+
+	if (hash_search(d->hashes, &hash, HASH_FIND, NULL) != NULL)
+		return false;
+	if (strncmp(file->url, here, strlen(here)) != 0)
+		return file->state != DP_FILE_LOADED;
+	return dp_glob_match(loader->pattern, dp_file_key(file->url));
 }

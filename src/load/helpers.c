@@ -41,7 +41,7 @@ typedef struct Trip
 	DpSlot	   *slot;
 	DpRecords	records;		/* values point into the slot, or the reader's window */
 	MemoryContext cxt;			/* of the array */
-	bool		fits;
+	bool		fits;			/* into the slot; else nothing is read before it is used */
 	bool		sent;
 } Trip;
 
@@ -67,6 +67,7 @@ static void fill_toc(DpHelpers *helpers, Helper *helper, shm_toc *toc, const cha
 					 const char *layout);
 static bool launch(Helper *helper);
 static void detach_all(void *arg);
+static bool may_fill(const DpHelpers *helpers);
 static void fill(DpHelpers *helpers, DpReader *reader);
 static void put_records(DpHelpers *helpers, Trip *trip);
 static void send(Trip *trip);
@@ -119,7 +120,7 @@ dp_helpers_next(DpHelpers *helpers, DpReader *reader, DpBatch *batch)
 	DpLoader   *loader = helpers->loader;
 	Trip	   *trip;
 
-	while (!helpers->at_end && helpers->under_way < helpers->ntrips)
+	while (!helpers->at_end && helpers->under_way < helpers->ntrips && may_fill(helpers))
 		fill(helpers, reader);
 	dp_batch_begin(batch, loader->plan, loader->exec, loader->format, loader->batch_cxt);
 	if (helpers->under_way == 0)
@@ -248,6 +249,14 @@ detach_all(void *arg)
 	}
 }
 
+/* Not while the newest one under way lies in the reader's window. */
+static bool
+may_fill(const DpHelpers *helpers)
+{
+	return helpers->under_way == 0 ||
+		helpers->trips[(helpers->first + helpers->under_way - 1) % helpers->ntrips].fits;
+}
+
 /* One more batch from the reader on its way. */
 static void
 fill(DpHelpers *helpers, DpReader *reader)
@@ -277,39 +286,37 @@ fill(DpHelpers *helpers, DpReader *reader)
 
 /*
  * Copy the text into the slot, since the reader's window moves on.  A text too
- * large for it is copied into the trip's own memory and decoded here.
+ * large for it stays there, and is decoded here.
  */
 static void
 put_records(DpHelpers *helpers, Trip *trip)
 {
 	DpSlot	   *slot = trip->slot;
 	DpRecords  *records = &trip->records;
-	bool		fits = records->bytes <= DP_SLOT_TEXT;
 	DpSlotRecord *out;
-	char	   *text;
+	uint32		text;
 
 	memset(slot, 0, sizeof(*slot));
 	slot->end = sizeof(DpSlot);
 	slot->n = records->n;
 	slot->first_offset = records->rec[0].offset;
 	slot->records = dp_slot_alloc(slot, sizeof(DpSlotRecord) * records->n);
+	text = records->bytes <= DP_SLOT_TEXT ? dp_slot_alloc(slot, records->bytes) : 0;
+	trip->fits = slot->records != 0 && text != 0;
 	out = dp_slot_at(slot, slot->records);
-	text = fits ? dp_slot_at(slot, dp_slot_alloc(slot, records->bytes)) :
-		MemoryContextAllocHuge(trip->cxt, records->bytes);
 	for (int i = 0; i < records->n; i++)
 	{
 		DpRecord   *rec = &records->rec[i];
 
 		rec->timestamp_ms = helpers->file->modified_ms;
-		memcpy(text, rec->value, rec->value_len);
-		rec->value = text;
-		if (fits)
-			out[i] = (DpSlotRecord) {
-				.start = text - (char *) slot,.len = rec->value_len,.skip = rec->problem != NULL
-			};
+		if (!trip->fits)
+			continue;
+		rec->value = memcpy(dp_slot_at(slot, text), rec->value, rec->value_len);
+		out[i] = (DpSlotRecord) {
+			.start = text,.len = rec->value_len,.skip = rec->problem != NULL
+		};
 		text += rec->value_len;
 	}
-	trip->fits = fits;
 }
 
 static void

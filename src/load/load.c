@@ -15,6 +15,7 @@
 #include "catalog/file.h"
 #include "config/params.h"
 #include "load/helpers.h"
+#include "load/infer.h"
 #include "load/load.h"
 #include "load/progress.h"
 #include "load/reader.h"
@@ -55,6 +56,8 @@ static int64 position_of(int32 partition, void *arg);
 static void stamp(DpRecords *records, int64 modified_ms);
 static void add_ledger(DpLedger *sum, const DpLedger *batch);
 static void check_misfit(DpLoader *loader, const char *layout);
+static const char *wider_type(DpLoader *loader, const char *layout, const DpRecord *record,
+							  const DpReject *why);
 static void check_bad(const DpPipelineSpec *spec, const DpBatch *batch, const DpLedger *sum,
 					  bool at_end, char **first_bad);
 static char *describe_bad(const DpBatch *batch);
@@ -271,13 +274,19 @@ load_records(DpLoader *loader, const DpFileRow *file, DpReader *reader, CountedB
 		check_bad(spec, batch, &result->ledger, false, &first_bad);
 		CommandCounterIncrement();
 		dp_progress_rows(&result->ledger, counted->count);
-		if (loader->after_batch != NULL)
-			loader->after_batch(loader->after_batch_arg);
+		dp_load_alive(loader);
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (helpers != NULL)
 		dp_helpers_stop(helpers);
 	check_bad(spec, batch, &result->ledger, true, &first_bad);
+}
+
+void
+dp_load_alive(DpLoader *loader)
+{
+	if (loader->after_batch != NULL)
+		loader->after_batch(loader->after_batch_arg);
 }
 
 static bool
@@ -340,9 +349,7 @@ check_misfit(DpLoader *loader, const char *layout)
 		if (batch->fate[i] != DP_FATE_QUARANTINED)
 			continue;
 		why = &batch->rejected[i]->reason;
-		if (strcmp(why->stage, "cast") != 0 || why->column == NULL)
-			continue;
-		wider = dp_load_misfit(loader->plan, layout, &batch->records.rec[i], why->column);
+		wider = wider_type(loader, layout, &batch->records.rec[i], why);
 		if (wider == NULL)
 			continue;
 		loader->widen_column = MemoryContextStrdup(loader->cxt, why->column);
@@ -351,6 +358,26 @@ check_misfit(DpLoader *loader, const char *layout)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" must become %s: %s", why->column, wider, why->message)));
 	}
+}
+
+/* The type that WHY's column must become for RECORD; NULL when that would not help. */
+static const char *
+wider_type(DpLoader *loader, const char *layout, const DpRecord *record, const DpReject *why)
+{
+	MemoryContext cxt;
+	MemoryContext old;
+	const char *wider;
+
+	if (strcmp(why->stage, "cast") != 0 || why->column == NULL ||
+		dp_infer_known(loader->plan->spec, why->column) == NULL)
+		return NULL;
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "dynpipe misfit", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	wider = dp_load_misfit(loader->plan, layout, record, why->column);
+	MemoryContextSwitchTo(old);
+	wider = wider != NULL ? pstrdup(wider) : NULL;
+	MemoryContextDelete(cxt);
+	return wider;
 }
 
 /* Is the file too dirty for its document?  A count is known early, a share at the end. */

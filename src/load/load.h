@@ -38,7 +38,7 @@ typedef struct DpLoader
 	char	   *widen_column;	/* set when a load ended because a type is too narrow */
 	char	   *widen_type;
 	int			helpers;		/* that may decode beside us */
-	void		(*after_batch) (void *arg);	/* or NULL */
+	void		(*after_batch) (void *arg);	/* see dp_load_alive; or NULL */
 	void	   *after_batch_arg;
 } DpLoader;
 
@@ -63,6 +63,8 @@ extern void dp_loader_adopt(DpLoader *loader);
 extern char *dp_load_put_params(const DpPipelineSpec *spec, const char *text, List *params,
 								TimestampTz due);
 extern void dp_loader_close(DpLoader *loader);
+/* Something large goes on: whoever has a limit of time for a step begins it anew. */
+extern void dp_load_alive(DpLoader *loader);
 
 typedef struct DpDiscovered
 {

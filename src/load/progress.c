@@ -3,8 +3,9 @@
  *	  How far a load is: see progress.h.
  *
  * The state is static: a process loads one file at a time.  PostgreSQL ends
- * the report itself when a (sub)transaction aborts, so each file begins it
- * anew.
+ * the report itself when a (sub)transaction aborts, as one does for each record
+ * that breaks a constraint, and commands within a user's trigger have reports
+ * of their own; so it is begun anew whenever it is found to be another one.
  */
 #include "dynpipe.h"
 
@@ -12,13 +13,14 @@
 #include "load/progress.h"
 #include "pgstat.h"
 #include "utils/backend_progress.h"
+#include "utils/backend_status.h"
 #include "utils/timestamp.h"
 
 #define NOTICE_EVERY_MS 3000
 
 static struct
 {
-	const char *pipeline;
+	char		pipeline[NAMEDATALEN];	/* its beginning */
 	Oid			silver;
 	int64		pipeline_id;
 	bool		notices;
@@ -37,6 +39,7 @@ static struct
 	int64		bad;
 } now;
 
+static void begin(void);
 static void report(void);
 static void notice(TimestampTz at);
 
@@ -44,7 +47,7 @@ void
 dp_progress_begin(const DpPlan *plan, int64 files, int64 bytes, bool notices)
 {
 	memset(&now, 0, sizeof(now));
-	now.pipeline = plan->spec->name;
+	strlcpy(now.pipeline, plan->spec->name, sizeof(now.pipeline));
 	now.pipeline_id = plan->pipeline_id;
 	now.silver = plan->silver_relid;
 	now.files = files;
@@ -63,9 +66,7 @@ dp_progress_file(int32 file, const char *url, int64 size)
 	now.rows = now.bad = now.file_bytes = 0;
 	strlcpy(now.url, url + (len >= sizeof(now.url) ? len - sizeof(now.url) + 1 : 0),
 			sizeof(now.url));
-	pgstat_progress_start_command(PROGRESS_COMMAND_COPY, now.silver);
-	pgstat_progress_update_param(PROGRESS_COPY_COMMAND, PROGRESS_COPY_COMMAND_FROM);
-	pgstat_progress_update_param(PROGRESS_COPY_TYPE, PROGRESS_COPY_TYPE_FILE);
+	begin();
 	report();
 }
 
@@ -77,6 +78,10 @@ dp_progress_rows(const DpLedger *ledger, int64 bytes)
 	now.rows = ledger->consumed;
 	now.bad = ledger->quarantined;
 	now.file_bytes = bytes;
+	if (MyBEEntry != NULL && (MyBEEntry->st_progress_command != PROGRESS_COMMAND_COPY ||
+							  MyBEEntry->st_progress_param[DP_PROGRESS_MAGIC] !=
+							  DP_PROGRESS_IS_OURS))
+		begin();
 	report();
 	if (now.notices && TimestampDifferenceExceeds(now.noticed, at, NOTICE_EVERY_MS))
 		notice(at);
@@ -95,8 +100,15 @@ dp_progress_file_done(bool loaded)
 void
 dp_progress_end(void)
 {
-	now.pipeline = NULL;
 	pgstat_progress_end_command();
+}
+
+static void
+begin(void)
+{
+	pgstat_progress_start_command(PROGRESS_COMMAND_COPY, now.silver);
+	pgstat_progress_update_param(PROGRESS_COPY_COMMAND, PROGRESS_COPY_COMMAND_FROM);
+	pgstat_progress_update_param(PROGRESS_COPY_TYPE, PROGRESS_COPY_TYPE_FILE);
 }
 
 /* See DpProgressParam for what COPY has no parameters for. */

@@ -6,6 +6,8 @@
  *
  * A batch holds records of one file, since its layout says how they are
  * decoded.  Bytes are copied from the cursor's rows into the batch's memory.
+ * Bronze does not say that a record could not be read whole, nor its line: the
+ * quarantine's rows do, which therefore go when the replay is done.
  */
 #include "dynpipe.h"
 
@@ -38,6 +40,7 @@ typedef struct Replay
 {
 	DpLoader   *loader;
 	HTAB	   *positions;		/* FilePosition */
+	int64		before;			/* see dp_file_reset */
 	int32		adopted;		/* file whose layout is in force; 0: none */
 } Replay;
 
@@ -47,6 +50,7 @@ static Portal open_bronze(const DpPlan *plan);
 static void replay_rows(Replay *replay);
 static void add_record(DpBatch *batch, HeapTuple tuple, TupleDesc desc);
 static void run_batch(Replay *replay);
+static void put_what_is_known(const Replay *replay, DpBatch *batch);
 static int64 position_of(int32 partition, void *arg);
 
 void
@@ -59,7 +63,7 @@ dp_rebuild(DpLoader *loader)
 
 	dp_catalog_lock_turn(plan->pipeline_id, DP_TURN_UPSERT);
 	empty_silver(plan);
-	dp_file_reset(plan->pipeline_id);
+	replay.before = dp_file_reset(plan->pipeline_id);
 	CommandCounterIncrement();
 
 	ctl.hcxt = CurrentMemoryContext;
@@ -80,6 +84,7 @@ dp_rebuild(DpLoader *loader)
 	SPI_cursor_close(portal);
 	SPI_finish();
 	hash_destroy(replay.positions);
+	dp_file_reset_done(plan->pipeline_id, replay.before);
 	for (int g = 0; g < plan->ngold; g++)
 		dp_gold_refresh(plan, g);
 	/* Rows that a later file had replaced are those of an earlier one again. */
@@ -210,10 +215,39 @@ run_batch(Replay *replay)
 		loader->format->ops->adopt(loader->format, dp_file_layout(file));
 	replay->adopted = file;
 	batch->replay = true;
+	put_what_is_known(replay, batch);
 	dp_batch_run(batch, position_of, replay);
 	position = hash_search(replay->positions, &file, HASH_FIND, NULL);
 	position->next = batch->ledger[0].next_offset;
 	CommandCounterIncrement();
+	dp_load_alive(loader);
+}
+
+/* Of the records that were bad before; both lists are in the order of offsets. */
+static void
+put_what_is_known(const Replay *replay, DpBatch *batch)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->cxt);
+	DpRecords  *records = &batch->records;
+	int			i = 0;
+	ListCell   *lc;
+
+	foreach(lc, dp_file_bad_records(replay->loader->plan->pipeline_id, records->rec[0].partition,
+									records->rec[0].offset, records->rec[records->n - 1].offset,
+									replay->before))
+	{
+		const DpBadRecord *bad = lfirst(lc);
+
+		while (i < records->n && records->rec[i].offset < bad->offset)
+			i++;
+		if (i == records->n)
+			break;
+		if (records->rec[i].offset != bad->offset)
+			continue;
+		records->rec[i].line = bad->line;
+		records->rec[i].problem = bad->problem;
+	}
+	MemoryContextSwitchTo(old);
 }
 
 static int64

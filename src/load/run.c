@@ -28,6 +28,9 @@ void
 dp_load_waiting(DpLoader *loader, bool notices, DpFileDone done, void *arg)
 {
 	int64		pipeline_id = loader->plan->pipeline_id;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "dynpipe one file",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
 	DpFileRow  *file;
 	int64		files;
 	int64		bytes;
@@ -46,11 +49,18 @@ dp_load_waiting(DpLoader *loader, bool notices, DpFileDone done, void *arg)
 			dp_file_set_failed(file->id, error, dp_load_retry_ms(file->failures + 1));
 		CommandCounterIncrement();
 		done(file, &result, error, arg);
+		MemoryContextReset(cxt);
 	}
 	dp_progress_end();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
 }
 
-/* A column that turns out too narrow is widened, some times in a row if need be. */
+/*
+ * A column that turns out too narrow is widened, some times in a row if need be.
+ * Whatever the file held (its bytes, helpers) is given back at once, not when
+ * the next one comes.
+ */
 ErrorData *
 dp_load_attempt(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
 {
@@ -62,6 +72,7 @@ dp_load_attempt(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
 		loader->widen_type = NULL;
 		dp_progress_file(file->id, file->url, file->size);
 		error = dp_attempt(load_one, &one);
+		MemoryContextReset(loader->file_cxt);
 	} while (error != NULL && loader->widen_type != NULL && widen(loader));
 	dp_progress_file_done(error == NULL);
 	if (error == NULL)

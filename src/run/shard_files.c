@@ -4,13 +4,15 @@
  *	  each in a transaction of its own.
  *
  *	  load ─> look (watch, schedule) ─> next file ─> ... ─> publish ─> idle
- *	    ^      └ first shard only         └ whoever locks its row first
+ *	    ^      │ first shard only         └ whoever locks its row first
+ *	    │      └ others ask the ledger for what it has found
  *	    └── version changed
  *
  * A file that fails is marked with the reason in the transaction that tried
- * it, and the next one's turn comes; when several in a row fail for the same
- * reason, that is taken for the pipeline's trouble, not the files', and
- * raised, so that it backs off instead of failing its way through all of them.
+ * it, and the next one's turn comes.  A reason that lies in the pipeline's own
+ * tables is raised instead; so is one that is not in the data, when several
+ * files in a row fail for it: the pipeline then backs off instead of failing
+ * its way through all of them.
  */
 #include "dynpipe.h"
 
@@ -31,6 +33,7 @@
 #include "utils/timestamp.h"
 
 #define SAME_FAILURES 5			/* in a row make it the pipeline's own */
+#define ASK_MS 1000				/* what others have found, or failed to load */
 
 typedef struct FileShard
 {
@@ -42,6 +45,7 @@ typedef struct FileShard
 	pg_tz	   *zone;
 	bool		loads;			/* has a watch or a schedule; else it only publishes */
 	TimestampTz next_look;		/* DT_NOEND: another shard looks */
+	TimestampTz next_ask;		/* what it found; DT_NOEND: we look */
 	bool		waiting;		/* there may be files to load */
 	TimestampTz next_try;		/* of a failed file; DT_NOEND: none */
 	TimestampTz next_output;	/* to be published; DT_NOEND: none */
@@ -60,8 +64,13 @@ static DpShardStep load(FileShard *shard);
 static void plan_looks(FileShard *shard, const DpPipelineRow *row);
 static DpShardStep look(FileShard *shard, TimestampTz now);
 static DpShardStep load_next(FileShard *shard);
+static void leave_to_others(FileShard *shard);
+static DpShardStep ask(FileShard *shard, TimestampTz now);
+static bool enter(FileShard *shard, DpPipelineRow **row, DpShardStep *step);
 static void note_waiting(FileShard *shard);
 static void note_failure(FileShard *shard, const DpFileRow *file, ErrorData *error);
+static bool is_in_file(int sqlerrcode);
+static bool is_in_tables(int sqlerrcode);
 static void count_file(FileShard *shard, const DpLoadResult *result, instr_time start);
 static void between_batches(void *arg);
 static DpShardStep publish(FileShard *shard, TimestampTz now);
@@ -98,6 +107,8 @@ step(DpShardReader *reader)
 		return look(shard, now);
 	if (shard->loads && (shard->waiting || now >= shard->next_try))
 		return load_next(shard);
+	if (now >= shard->next_ask)
+		return ask(shard, now);
 	if (now >= shard->next_output)
 		return publish(shard, now);
 	if (shard->has_refresh && now >= shard->next_refresh)
@@ -159,9 +170,14 @@ plan_looks(FileShard *shard, const DpPipelineRow *row)
 	const char *hint;
 
 	shard->loads = spec->watch_ms > 0 || spec->schedule != NULL;
-	shard->next_look = DT_NOEND;
-	if (!shard->loads || shard->spec.index != 0)
+	shard->next_look = shard->next_ask = DT_NOEND;
+	if (!shard->loads)
 		return;
+	if (shard->spec.index != 0)
+	{
+		shard->next_ask = GetCurrentTimestamp();
+		return;
+	}
 	shard->next_look = GetCurrentTimestamp();
 	if (spec->schedule == NULL)
 		return;
@@ -180,7 +196,7 @@ look(FileShard *shard, TimestampTz now)
 	DpPipelineRow *row;
 	DpLoader   *fresh;
 
-	if (!dp_shard_enter(shard->spec.pipeline_id, false, &row, &result))
+	if (!enter(shard, &row, &result))
 		return result;
 	spec = shard->loader->plan->spec;
 	if (spec->schedule != NULL)
@@ -214,10 +230,8 @@ load_next(FileShard *shard)
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
-	if (!dp_shard_enter(shard->spec.pipeline_id, false, &row, &result))
+	if (!enter(shard, &row, &result))
 		return result;
-	if (row->version != shard->loader->plan->version)
-		dp_loader_adopt(shard->loader);
 	file = dp_file_next(row->id, false);
 	if (file != NULL)
 	{
@@ -232,11 +246,55 @@ load_next(FileShard *shard)
 	}
 	note_waiting(shard);
 	if (file == NULL)
-		shard->waiting = false;
+		leave_to_others(shard);
 	dp_shard_leave();
 	if (file != NULL && error == NULL)
 		count_file(shard, &loaded, start);
 	return DP_STEP_WORKED;
+}
+
+/* What waits is being loaded by others: look again soon, one of them may fail. */
+static void
+leave_to_others(FileShard *shard)
+{
+	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ASK_MS);
+
+	if (shard->waiting)
+		shard->next_try = soon;
+	shard->next_try = Max(shard->next_try, soon);
+	shard->waiting = false;
+}
+
+/* Has the shard that looks found anything? */
+static DpShardStep
+ask(FileShard *shard, TimestampTz now)
+{
+	DpShardStep result = DP_STEP_WORKED;
+	DpPipelineRow *row;
+
+	shard->next_ask = TimestampTzPlusMilliseconds(now, ASK_MS);
+	if (!enter(shard, &row, &result))
+		return result;
+	note_waiting(shard);
+	dp_shard_leave();
+	return shard->waiting ? DP_STEP_WORKED : DP_STEP_IDLE;
+}
+
+/*
+ * The transaction of a step, in the version that the loader has; another one
+ * is adopted first, with its source and its times.
+ */
+static bool
+enter(FileShard *shard, DpPipelineRow **row, DpShardStep *step)
+{
+	if (!dp_shard_enter(shard->spec.pipeline_id, false, row, step))
+		return false;
+	if ((*row)->version == shard->loader->plan->version)
+		return true;
+	dp_shard_leave();
+	invalidate(&shard->base);
+	*step = DP_STEP_WORKED;
+	return false;
 }
 
 /* What is left to do, for ourselves and for those who watch: the lag is in files. */
@@ -259,9 +317,12 @@ note_waiting(FileShard *shard)
 static void
 note_failure(FileShard *shard, const DpFileRow *file, ErrorData *error)
 {
-	shard->same_failures = error->sqlerrcode == shard->last_failure ? shard->same_failures + 1 : 1;
+	bool		in_file = is_in_file(error->sqlerrcode);
+
+	shard->same_failures = in_file ? 0 :
+		error->sqlerrcode == shard->last_failure ? shard->same_failures + 1 : 1;
 	shard->last_failure = error->sqlerrcode;
-	if (shard->same_failures >= SAME_FAILURES)
+	if (is_in_tables(error->sqlerrcode) || shard->same_failures >= SAME_FAILURES)
 	{
 		shard->same_failures = 0;
 		ReThrowError(error);
@@ -275,6 +336,23 @@ note_failure(FileShard *shard, const DpFileRow *file, ErrorData *error)
 					file->url, shard->loader->plan->spec->name, error->message),
 			 error->detail ? errdetail_internal("%s", error->detail) : 0,
 			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
+/* What another file need not have: its data, an expectation, that it is there and stays so. */
+static bool
+is_in_file(int sqlerrcode)
+{
+	return dp_batch_is_data_error(sqlerrcode) ||
+		sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ||
+		sqlerrcode == ERRCODE_OBJECT_IN_USE || sqlerrcode == ERRCODE_UNDEFINED_FILE;
+}
+
+/* What every file would have: a table or column that is gone; not what the role may not read. */
+static bool
+is_in_tables(int sqlerrcode)
+{
+	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
+		sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE;
 }
 
 static void
@@ -329,7 +407,7 @@ refresh(FileShard *shard, TimestampTz now)
 	DpPipelineRow *row;
 
 	shard->next_refresh = now + USECS_PER_SEC;
-	if (!dp_shard_enter(shard->spec.pipeline_id, false, &row, &result))
+	if (!enter(shard, &row, &result))
 		return result;
 	dp_gold_refresh_due(shard->loader->plan);
 	dp_shard_leave();

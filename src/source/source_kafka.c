@@ -380,6 +380,8 @@ add_record(DpRecords *batch, rd_kafka_message_t *msg)
 	rec->value_len = msg->payload != NULL ? (int32) msg->len : -1;
 	rec->nheaders = 0;
 	rec->headers = NULL;
+	rec->line = 0;
+	rec->problem = NULL;
 	add_headers(rec, msg, GetMemoryChunkContext(batch->rec));
 	batch->n++;
 	batch->bytes += msg->len + msg->key_len;

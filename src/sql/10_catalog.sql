@@ -111,6 +111,9 @@ CREATE TABLE dynpipe.quarantine_record (
 	line        bigint
 );
 CREATE INDEX quarantine_record_pipeline ON dynpipe.quarantine_record (pipeline_id, at);
+-- A file that is unloaded takes its records along.
+CREATE INDEX quarantine_record_position ON dynpipe.quarantine_record
+	(pipeline_id, partition, "offset");
 COMMENT ON TABLE dynpipe.quarantine_record IS 'records that could not be used, raw, with the reason';
 
 -- G1 for files: one row per version of an object; id is the partition of its

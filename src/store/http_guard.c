@@ -113,7 +113,8 @@ dp_guard_host(const char *list, const char *host, int port)
 	for (const char *at = list_or_default(list); *at != '\0';)
 	{
 		at = next_entry(at, &entry, &valid);
-		if (valid && (entry.port == 0 || entry.port == port) && entry_allows_name(&entry, host, len))
+		if (valid && (entry.port == 0 || entry.port == port) &&
+			entry_allows_name(&entry, host, len))
 			return true;
 	}
 	return false;

@@ -180,7 +180,7 @@ check_version(HttpStream *stream, const DpHttpResponse *response)
 	MemoryContextSwitchTo(old);
 }
 
-/* Size of the object by the answer's headers, -1 if they do not say; *FROM where the body begins. */
+/* Size of the object by the answer's headers, or -1; *FROM is where the body begins. */
 static int64
 whole_size(const HttpStream *stream, const DpHttpResponse *response, int64 *from)
 {

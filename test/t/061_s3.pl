@@ -23,7 +23,7 @@ sub connect_as {
     my ($key, $secret, $token) = @_;
     sql(q{DROP USER MAPPING IF EXISTS FOR postgres SERVER store});
     my $more = defined $token ? ", session_token '$token'" : '';
-    return sql(qq{CREATE USER MAPPING FOR postgres SERVER store
+    return sql(qq{SET log_statement = 'none'; CREATE USER MAPPING FOR postgres SERVER store
         OPTIONS (access_key_id '$key', secret_access_key '$secret'$more)});
 }
 
@@ -229,7 +229,6 @@ check_cancel();
 check_uploads();
 DynpipeTest->check_log($node);
 my $secret = $s3->secret;
-unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/^(?!.*STATEMENT).*\Q$secret/m,
-    'no secret in the log');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/\Q$secret/, 'no secret in the log');
 $node->stop;
 done_testing();

@@ -46,7 +46,8 @@ sub want {
 sub publish {
     my ($name, $columns) = @_;
     $columns ||= 'state, rows';
-    return $node->safe_psql($db, "SET ROLE etl; SELECT $columns FROM dynpipe.publish('$name')");
+    return $node->safe_psql($db, "SET statement_timeout = '60s';
+        SET ROLE etl; SELECT $columns FROM dynpipe.publish('$name')");
 }
 
 sub state_of {
