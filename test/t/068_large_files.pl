@@ -85,7 +85,7 @@ sub interrupt {
     my $end = time + 30;
     $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity
         WHERE query LIKE '%dynpipe.run(%' AND state = 'active' AND pid <> pg_backend_pid()})
-      until $pid || !$psql->pumpable || time > $end;
+      until $pid || !eval { $psql->pump_nb; $psql->pumpable } || time > $end;
     sleep rand $longest;
     my $begin = time;
     $node->safe_psql('postgres', "SELECT $how(pid) FROM pg_stat_activity WHERE pid = $pid") if $pid;
