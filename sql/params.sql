@@ -57,4 +57,5 @@ SELECT pg_temp.load(:'p' || '/us/${n}.csv", "params": {"n": "x"}}', '{"n": "a\nb
 SELECT pg_temp.load(:'p' || '/us/${n}.csv", "params": {"n": "x"}}', '{"n": "a\u007f"}');
 SELECT pg_temp.load(:'p' || '/us/${n}.csv", "params": {"n": "x"}}', '{"n": null}');
 SELECT pg_temp.load(:'p' || '/us/${n}.csv", "params": {"n": "x"}}', '["x"]');
+SELECT pg_temp.load(:'p' || '/us/${n}.csv", "params": {"n": "x"}}', '{"m": "x"}');
 COPY (SELECT) TO PROGRAM 'rm -r dynpipe_params';

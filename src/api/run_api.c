@@ -15,6 +15,7 @@
 #include "api/api.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "config/params.h"
 #include "load/load.h"
 #include "run/feed.h"
 #include "run/wake.h"
@@ -29,6 +30,7 @@
 PG_FUNCTION_INFO_V1(dynpipe_run);
 
 static void run_files(FunctionCallInfo fcinfo, const DpPipelineRow *row, List *params);
+static void check_params(const DpPipelineSpec *spec, List *params);
 static void put_file(const DpFileRow *file, const DpLoadResult *result, const ErrorData *error,
 					 void *arg);
 static void run_stream(FunctionCallInfo fcinfo, const DpPipelineRow *row);
@@ -59,9 +61,29 @@ run_files(FunctionCallInfo fcinfo, const DpPipelineRow *row, List *params)
 	DpLoader   *loader = dp_loader_open(row, params, GetCurrentTransactionStartTimestamp(),
 										   CurrentMemoryContext);
 
+	check_params(loader->plan->spec, params);
 	dp_discover(loader);
 	dp_load_waiting(loader, true, put_file, fcinfo);
 	dp_loader_close(loader);
+}
+
+/* A parameter that nothing asks for is a slip. */
+static void
+check_params(const DpPipelineSpec *spec, List *params)
+{
+	ListCell   *lc;
+
+	foreach(lc, params)
+	{
+		const char *name = ((const DpSetting *) lfirst(lc))->name;
+		const char *hint = dp_params_unknown(name, spec->params);
+
+		if (hint != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("pipeline \"%s\" has no parameter \"%s\"", spec->name, name),
+					 errhint("%s", hint)));
+	}
 }
 
 /* One row of the result. */

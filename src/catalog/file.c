@@ -44,7 +44,7 @@ dp_file_state_name(DpFileState state)
 }
 
 char *
-dp_file_key(const char *url)
+dp_file_key(char *url)
 {
 	char	   *authority = strstr(url, "://") + strlen("://");
 

@@ -123,6 +123,17 @@ value_of(const char *name, List *params, TimestampTz now, pg_tz *zone)
 	return NULL;
 }
 
+const char *
+dp_params_unknown(const char *name, List *declared)
+{
+	const char *const *known = known_names(declared);
+
+	for (int i = 0; known[i] != NULL; i++)
+		if (strcmp(known[i], name) == 0)
+			return NULL;
+	return dp_check_hint(name, known, "Declare it in \"params\". Known are");
+}
+
 /* NULL-terminated, each name once. */
 static const char *const *
 known_names(List *params)

@@ -25,6 +25,9 @@ extern char *dp_params_put(const char *text, List *params, TimestampTz now, pg_t
 /* Does TEXT have something to put in, or an escape? */
 extern bool dp_params_any(const char *text);
 
+/* The hint for NAME, which is neither in DECLARED nor one of a time; NULL when it is known. */
+extern const char *dp_params_unknown(const char *name, List *declared);
+
 /* What is wrong with NAME as that of a parameter; NULL: nothing. */
 extern const char *dp_params_name_problem(const char *name, const char **hint);
 

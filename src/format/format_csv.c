@@ -15,9 +15,10 @@
  * every column names its ordinal may there be more.
  *
  * A record whose quotes, if any, surround whole fields and are not doubled, the
- * usual case, is divided where it lies.  All others go through libcsv, which calls back for each field; the callbacks
- * only collect bytes and ends in buffers of the format.  Its buffer is
- * malloc's and freed with the format's memory context.  libcsv knows quotes
+ * usual case, is divided where it lies.  All others go through libcsv, which
+ * calls back for each field; the callbacks only collect bytes and ends in
+ * buffers of the format.  Its buffer is malloc's and freed with the format's
+ * memory context.  libcsv knows quotes
  * that are doubled: where another escape is set, the record is rewritten for it.
  */
 #include "dynpipe.h"

@@ -9,7 +9,9 @@
 #include "format/format.h"
 
 /* How far a splitter looks beyond blanks before it decides without knowing. */
+#ifndef DP_SPLIT_LOOKAHEAD		/* the fuzzer sets less, to reach it */
 #define DP_SPLIT_LOOKAHEAD 4096
+#endif
 
 typedef enum JsonPhase
 {

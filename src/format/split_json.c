@@ -302,8 +302,8 @@ scan_garbage(JsonSplitter *splitter, const char *s, Size len, bool at_end, DpSpa
 
 /*
  * The first byte from I on that is no blank, or a line end where LINE: its
- * place in *AT, LEN at the end or when there are very many.  False: more bytes
- * are needed to tell.
+ * place in *AT, LEN at the end, that of a blank when there are very many.
+ * False: more bytes are needed to tell.
  */
 static bool
 look_ahead(const char *s, Size i, Size len, bool at_end, bool line, Size *at)
@@ -312,8 +312,8 @@ look_ahead(const char *s, Size i, Size len, bool at_end, bool line, Size *at)
 
 	while (i < limit && dp_json_is_blank(s[i]) && !(line && s[i] == '\n'))
 		i++;
-	*at = i < limit ? i : len;
-	return i < limit || at_end || limit < len;
+	*at = i;
+	return i < len || at_end;
 }
 
 /* Where each value has its line: is the one that goes on behind the line end at I broken? */
@@ -396,7 +396,7 @@ check_quote(const JsonSplitter *splitter, const char *s, Size i, Size len, bool 
 		return true;
 	if (!look_ahead(s, i + 1, len, at_end, false, &next))
 		return false;
-	*real = next == len || strchr(",:}]", s[next]) != NULL;
+	*real = next == len || dp_json_is_blank(s[next]) || strchr(",:}]", s[next]) != NULL;
 	return true;
 }
 
@@ -412,7 +412,7 @@ end_value(JsonSplitter *splitter, const char *s, Size i, Size len, bool at_end, 
 		return want_more(splitter, i);
 	if (next < len && s[next] == ',' && !look_ahead(s, next + 1, len, at_end, true, &next))
 		return want_more(splitter, i);
-	if (next == len || s[next] == '\n' || s[next] == '{' || s[next] == '[')
+	if (next == len || dp_json_is_blank(s[next]) || s[next] == '{' || s[next] == '[')
 		return finish(splitter, i, NULL, span);
 	splitter->garbage = true;
 	splitter->base.seen = splitter->seen = i;

@@ -195,6 +195,7 @@ infer(void *arg)
 {
 	Inference  *inf = arg;
 	MemoryContext caller = MemoryContextSwitchTo(inf->cxt);
+	ErrorData  *first_error = NULL;
 	DpRole		role;
 	ListCell   *lc;
 
@@ -214,11 +215,13 @@ infer(void *arg)
 
 		inf->text = lfirst(lc);
 		error = dp_attempt(see_text, inf);
-		/* Another file may be unlike the first; loading it will say how. */
-		if (error != NULL && foreach_current_index(lc) == 0)
-			ReThrowError(error);
+		/* One file may be unlike the others; loading it will say how. */
+		if (error != NULL && first_error == NULL)
+			first_error = error;
 	}
 	dp_role_restore(&role);
+	if (inf->records == 0 && first_error != NULL)
+		ReThrowError(first_error);
 	MemoryContextSwitchTo(caller);
 	decide(inf);
 }

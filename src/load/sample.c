@@ -19,6 +19,7 @@
 #include "common/hashfn.h"
 #include "load/sample.h"
 #include "miscadmin.h"
+#include "util/attempt.h"
 
 #define BEGINNING		(1024 * 1024)	/* of the first and the last file */
 #define BEGINNING_OTHER	(256 * 1024)
@@ -37,6 +38,16 @@ typedef struct Choice
 	DpObject   *between[BETWEEN];	/* those with the smallest hash of their names */
 	int			nbetween;
 } Choice;
+
+/* One file of the sample, to be tried. */
+typedef struct OneFile
+{
+	const DpPipelineSpec *spec;
+	DpStore    *store;
+	const DpObject *object;
+	Size		size;
+	List	   *texts;			/* what came of it */
+} OneFile;
 
 /* Text from memory. */
 typedef struct TextBytes
@@ -59,6 +70,7 @@ static void choose_between(Choice *choice, DpObject *object);
 static DpObject *copy_object(const DpObject *object);
 static void drop_object(DpObject *object);
 static int	compare_keys(const ListCell *a, const ListCell *b);
+static void read_one(void *arg);
 static List *read_file(const DpPipelineSpec *spec, DpStore *store, const DpObject *object,
 					   Size size);
 static DpCompression compression_of(const DpPipelineSpec *spec);
@@ -81,6 +93,7 @@ dp_sample_read(const DpPipelineSpec *spec, const char *key, Oid owner)
 	DpStore    *store = open_store(spec, owner);
 	List	   *objects = NIL;
 	List	   *texts = NIL;
+	ErrorData  *first_error = NULL;
 	ListCell   *lc;
 
 	dp_store_glob(store, key, choose, &choice);
@@ -95,12 +108,28 @@ dp_sample_read(const DpPipelineSpec *spec, const char *key, Oid owner)
 	{
 		DpObject   *object = lfirst(lc);
 		bool		edge = object == choice.first || object == choice.last;
+		OneFile		one = {spec, store, object, edge ? BEGINNING : BEGINNING_OTHER};
+		ErrorData  *error = dp_attempt(read_one, &one);
 
-		texts = list_concat(texts, read_file(spec, store, object,
-											 edge ? BEGINNING : BEGINNING_OTHER));
+		/* A file that cannot be read will say so when it is loaded; others tell the types. */
+		if (error == NULL)
+			texts = list_concat(texts, one.texts);
+		else if (first_error == NULL)
+			first_error = error;
 	}
 	store->ops->close(store);
+	if (texts == NIL && first_error != NULL)
+		ReThrowError(first_error);
 	return texts;
+}
+
+/* dp_attempt: one file of the sample. */
+static void
+read_one(void *arg)
+{
+	OneFile    *one = arg;
+
+	one->texts = read_file(one->spec, one->store, one->object, one->size);
 }
 
 DpReader *

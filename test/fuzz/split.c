@@ -192,7 +192,7 @@ make_options(Case *c)
 static void
 make_case(Case *c)
 {
-	int			pieces = 1 + rnd(rnd(10) == 0 ? 300 : 24);
+	int			pieces = 1 + rnd(rnd(50) == 0 ? 300 : 16);
 
 	memset(c, 0, offsetof(Case, text));
 	c->len = 0;
@@ -370,10 +370,10 @@ fuzz(int64 executions, uint64 seed)
 		make_case(&c);
 		n = split_all(&c, whole, 0, false);
 		records += n;
-		compare(n, split_all(&c, parts, 1 + rnd(rnd(2) ? 3 : 200), false));
+		compare(n, split_all(&c, parts, 1 + rnd(rnd(2) ? 3 + c.len / 50 : 200), false));
 		/* What is dropped cannot be doubted, so only the promises are checked. */
 		if (rnd(4) == 0)
-			(void) split_all(&c, parts, 1 + rnd(40), true);
+			(void) split_all(&c, parts, 1 + rnd(40 + c.len / 50), true);
 		stub_reset();
 	}
 	return records;

@@ -117,6 +117,9 @@ is(columns("file://$folder/many/*.csv"), 'a text, b numeric', 'the last of many 
 put('many/f10.csv', "a,b\n1,2\n\"oh,3\nx\n1,2,3,4\n5,6\n");
 is(columns("file://$folder/many/f1*.csv"), 'a bigint, b numeric', 'broken records are left out');
 
+put('many/f1_.csv', "\x1f\x8b\x08\x00cut");
+is(columns("file://$folder/many/f1*.csv"), 'a bigint, b numeric', 'and so is a file that is broken');
+
 ### In a pipeline
 
 my $sales = put('sales.csv', "id,day,amount\n1,2024-01-02,1.5\n2,2024-01-03,2\n3,,\n");
