@@ -6,8 +6,8 @@
  *	                 └ counted: progress
  *
  * Memory: the stack of streams and the reader's window are in file_cxt, reset
- * for each file; a batch is in batch_cxt, reset by dp_batch_begin.  A third of
- * dynpipe.worker_memory is the most that the window may become.
+ * for each file; a batch is in batch_cxt, reset by dp_batch_begin.  The window
+ * becomes an eighth of dynpipe.worker_memory at most.
  */
 #include "dynpipe.h"
 
@@ -25,6 +25,9 @@
 #include "util/cron.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+/* A record may be as large as the window; what is made of it takes several times as much. */
+#define WINDOW_SHARE 8
 
 /* Batches that a file is read alone before helpers are started. */
 #define HELPERS_AFTER 4
@@ -163,7 +166,8 @@ dp_load_file(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
 		dp_unload_older(loader, file);
 	dp_catalog_add_partition(loader->plan->pipeline_id, file->id, 0);
 	bytes = open_bytes(loader, file, &counted);
-	reader = dp_reader_open(loader->plan->spec, bytes, (Size) dp_worker_memory * 1024 / 3);
+	reader = dp_reader_open(loader->plan->spec, bytes,
+							(Size) dp_worker_memory * 1024 / WINDOW_SHARE);
 	layout = dp_reader_splitter(reader)->layout;
 	if (loader->format != NULL)
 		loader->format->ops->adopt(loader->format, layout);

@@ -5,7 +5,8 @@
  *	  bronze ─cursor, in order of _batch─> records ─> batch (replay) ─> silver
  *
  * A batch holds records of one file, since its layout says how they are
- * decoded.  Bytes are copied from the cursor's rows into the batch's memory.
+ * decoded, and no more bytes than the document allows.  They are copied from
+ * the cursor's rows into the batch's memory.
  * Bronze does not say that a record could not be read whole, nor its line: the
  * quarantine's rows do, which therefore go when the replay is done.
  */
@@ -150,7 +151,9 @@ replay_rows(Replay *replay)
 	{
 		int32		file = DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
 
-		if (loader->batch.records.n > 0 && file != loader->batch.records.rec[0].partition)
+		if (loader->batch.records.n > 0 &&
+			(file != loader->batch.records.rec[0].partition ||
+			 loader->batch.records.bytes > loader->plan->spec->batch_max_bytes))
 		{
 			run_batch(replay);
 			dp_batch_begin(&loader->batch, loader->plan, loader->exec, loader->format,
@@ -200,6 +203,7 @@ add_record(DpBatch *batch, HeapTuple tuple, TupleDesc desc)
 		rec->value = VARDATA_ANY(DatumGetPointer(bytes[1]));
 		rec->value_len = VARSIZE_ANY_EXHDR(DatumGetPointer(bytes[1]));
 	}
+	records->bytes += Max(rec->key_len, 0) + Max(rec->value_len, 0);
 	MemoryContextSwitchTo(old);
 }
 

@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "output/destination.h"
 #include "output/output.h"
+#include "output/place.h"
 #include "store/store.h"
 #include "util/guard.h"
 
@@ -21,9 +22,10 @@ typedef struct FindServer
 static void check_store(const DpPipelineSpec *spec, Oid owner, const char *pointer,
 						DpDocument *doc);
 static void find_server(void *arg);
-static void check_others(const DpPipelineSpec *spec, int64 id, const char *pointer,
+static bool feeds_itself(const DpPipelineSpec *spec, Oid owner);
+static void check_others(const DpPipelineSpec *spec, int64 id, Oid owner, const char *pointer,
 						 DpDocument *doc);
-static bool same_folder(const DpDestinationSpec *a, const DpDestinationSpec *b);
+static bool same_folder(const DpDestinationSpec *a, const DpDestinationSpec *b, Oid owner);
 static Size folder_length(const char *path);
 
 void
@@ -32,12 +34,12 @@ dp_destination_check(const DpPipelineSpec *spec, int64 id, Oid owner, DpDocument
 	const char *pointer = psprintf("%s/destination", spec->pointer);
 
 	check_store(spec, owner, pointer, doc);
-	if (dp_output_feeds_itself(spec))
+	if (feeds_itself(spec, owner))
 		dp_config_add_problem(doc, pointer,
 							  "Write to a folder in which the source does not look.",
 							  "the source of pipeline \"%s\" would read what it has written",
 							  spec->name);
-	check_others(spec, id, pointer, doc);
+	check_others(spec, id, owner, pointer, doc);
 }
 
 static void
@@ -80,9 +82,24 @@ find_server(void *arg)
 									 find->target->connection, find->user);
 }
 
+/* With one spelling for both, whatever the document's are. */
+static bool
+feeds_itself(const DpPipelineSpec *spec, Oid owner)
+{
+	DpPipelineSpec plain = *spec;
+
+	if (!dp_place_same(spec->scheme, spec->authority, spec->target.scheme,
+					   spec->target.authority))
+		return false;
+	plain.path = dp_place_path(spec->scheme, spec->path, owner);
+	plain.target.path = dp_place_path(spec->target.scheme, spec->target.path, owner);
+	return dp_output_feeds_itself(&plain);
+}
+
 /* Two pipelines that write to one folder may replace each other's objects. */
 static void
-check_others(const DpPipelineSpec *spec, int64 id, const char *pointer, DpDocument *doc)
+check_others(const DpPipelineSpec *spec, int64 id, Oid owner, const char *pointer,
+			 DpDocument *doc)
 {
 	ListCell   *lc;
 
@@ -91,7 +108,7 @@ check_others(const DpPipelineSpec *spec, int64 id, const char *pointer, DpDocume
 		DpPipelineRow *row = lfirst(lc);
 
 		if (row->id == id || strstr(row->definition, "\"destination\"") == NULL ||
-			!same_folder(&spec->target, &dp_spec_from_json(row->definition)->target))
+			!same_folder(&spec->target, &dp_spec_from_json(row->definition)->target, owner))
 			continue;
 		dp_config_add_problem(doc, pointer, "Give each pipeline a folder of its own.",
 							  "another pipeline writes to \"%s\" already", spec->target.url);
@@ -100,12 +117,17 @@ check_others(const DpPipelineSpec *spec, int64 id, const char *pointer, DpDocume
 }
 
 static bool
-same_folder(const DpDestinationSpec *a, const DpDestinationSpec *b)
+same_folder(const DpDestinationSpec *a, const DpDestinationSpec *b, Oid owner)
 {
-	return b->url != NULL && strcmp(a->scheme, b->scheme) == 0 &&
-		strcmp(a->authority, b->authority) == 0 &&
-		folder_length(a->path) == folder_length(b->path) &&
-		strncmp(a->path, b->path, folder_length(a->path)) == 0;
+	const char *path_a;
+	const char *path_b;
+
+	if (b->url == NULL || !dp_place_same(a->scheme, a->authority, b->scheme, b->authority))
+		return false;
+	path_a = dp_place_path(a->scheme, a->path, owner);
+	path_b = dp_place_path(b->scheme, b->path, owner);
+	return folder_length(path_a) == folder_length(path_b) &&
+		strncmp(path_a, path_b, folder_length(path_a)) == 0;
 }
 
 /* Without the slashes that it ends in. */

@@ -9,7 +9,8 @@
 
 /*
  * Adds problems: the store cannot write, OWNER may not use it, the source
- * would read what was written, another pipeline than ID writes there.  No I/O.
+ * would read what was written, another pipeline than ID writes there.  No I/O
+ * but for symbolic links of file://.
  */
 extern void dp_destination_check(const DpPipelineSpec *spec, int64 id, Oid owner,
 								 DpDocument *doc);

@@ -66,9 +66,6 @@ dp_output_feeds_itself(const DpPipelineSpec *spec)
 	const char *folder = spec->target.path;
 	char	   *pattern = any_params(spec->path);
 
-	if (strcmp(spec->scheme, spec->target.scheme) != 0 ||
-		strcmp(spec->authority, spec->target.authority) != 0)
-		return false;
 	if (!dp_glob_is_pattern(pattern))
 		return strcmp(dp_output_key(spec, folder, pattern, NULL), pattern) == 0;
 	for (int i = 0; i < lengthof(names); i++)

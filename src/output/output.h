@@ -40,7 +40,7 @@ extern bool dp_output_same_target(const DpPipelineSpec *a, const DpPipelineSpec 
 extern char *dp_output_key(const DpPipelineSpec *spec, const char *folder,
 						   const char *source_key, const char *number);
 extern char *dp_output_url(const DpPipelineSpec *spec, const char *key);
-/* Would the pipeline's source find what it wrote? */
+/* Would the pipeline's source find what it wrote, both being in one place (place.h)? */
 extern bool dp_output_feeds_itself(const DpPipelineSpec *spec);
 
 #endif							/* DP_OUTPUT_OUTPUT_H */

@@ -350,6 +350,17 @@ refused('in the place of the source itself', document('r3', qq("file://$dir/in")
     source => qq("file://$dir/in/a.csv")), qr/would read what it has written/);
 refused('below a source that looks everywhere', document('r4', qq("file://$dir/in/deep"), $ids,
     source => qq("file://$dir/in/**")), qr/would read what it has written/);
+symlink("$dir/in", "$dir/link") or die $!;
+for (["$dir/./in//", 'a detour'], ["$dir/link", 'a link']) {
+    refused("to where the source looks, by $_->[1]", document('r9', qq("file://$_->[0]"), $ids,
+        source => qq("file://$dir/in/*")), qr/would read what it has written/);
+}
+refused('to where the source looks, which is a link', document('r9', qq("file://$dir/in"), $ids,
+    source => qq("file://$dir/link/a.csv")), qr/would read what it has written/);
+refused('to where another pipeline writes, by a detour', document('r5', qq("file://$dir//crash"),
+    $ids), qr/another pipeline writes to "file:.*" already/);
+refused('to one container by two schemes', document('r9', '"az://c@a/in"', $ids,
+    source => '"abfss://c@a.dfs.core.windows.net/in/*"'), qr/would read what it has written/);
 refused('to where another pipeline writes', document('r5', qq("file://$dir/crash/"), $ids),
     qr/another pipeline writes to "file:.*" already/);
 refused('without silver', document('r6', qq("file://$dir/r6"), $ids, silver => 'false',

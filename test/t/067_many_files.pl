@@ -30,7 +30,7 @@ CONF
 sub content {
     my ($file, $version) = @_;
     my @regions = qw(north south east west);
-    my $rows = $file % 10 ? 20 : 2000;
+    my $rows = $file % 10 ? 20 : 500;
     return join '', "file,seq,version,region,amount\n",
         map { join(',', $file, $_, $version, $regions[ ($file + $_) % 4 ], "$_.25") . "\n" } 1 .. $rows;
 }
