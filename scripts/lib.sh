@@ -56,13 +56,16 @@ scratch_folder() {
 
 # Make the private server usable by that account: where it is, or, when the
 # checkout is somewhere only root may look, by a copy in scratch folder $1.
+# (Links do not reach another file system, but what was begun would be in the way.)
 reachable_server() {
     local part
     if ! as_server test -x "$(private_bin)/postgres" 2>/dev/null; then
         mkdir -p "$1/build"
         for part in pg tools kafka cloud; do
-            [ ! -d "$build/$part" ] || cp -rl "$build/$part" "$1/build/$part" 2>/dev/null ||
-                cp -r "$build/$part" "$1/build/"
+            [ -d "$build/$part" ] || continue
+            cp -rl "$build/$part" "$1/build/$part" 2>/dev/null && continue
+            rm -rf "$1/build/$part"
+            cp -r "$build/$part" "$1/build/$part"
         done
         chmod -R a+rX "$1/build"
         build=$1/build

@@ -21,9 +21,9 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 sub connect_as {
     my ($key, $secret, $token) = @_;
-    sql(q{DROP USER MAPPING IF EXISTS FOR postgres SERVER store});
+    sql(q{DROP USER MAPPING IF EXISTS FOR CURRENT_USER SERVER store});
     my $more = defined $token ? ", session_token '$token'" : '';
-    return sql(qq{SET log_statement = 'none'; CREATE USER MAPPING FOR postgres SERVER store
+    return sql(qq{SET log_statement = 'none'; CREATE USER MAPPING FOR CURRENT_USER SERVER store
         OPTIONS (access_key_id '$key', secret_access_key '$secret'$more)});
 }
 
