@@ -58,4 +58,4 @@ SELECT pg_temp.load(:'p' || '/us/${n}.csv", "params": {"n": "x"}}', '{"n": "a\u0
 SELECT pg_temp.load(:'p' || '/us/${n}.csv", "params": {"n": "x"}}', '{"n": null}');
 SELECT pg_temp.load(:'p' || '/us/${n}.csv", "params": {"n": "x"}}', '["x"]');
 SELECT pg_temp.load(:'p' || '/us/${n}.csv", "params": {"n": "x"}}', '{"m": "x"}');
-COPY (SELECT) TO PROGRAM 'rm -r dynpipe_params';
+COPY (SELECT) TO PROGRAM 'cat >/dev/null; rm -r dynpipe_params';
