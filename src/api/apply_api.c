@@ -10,27 +10,32 @@
  */
 #include "dynpipe.h"
 
-#include "access/xact.h"
 #include "api/api.h"
 #include "catalog/pg_authid.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "run/wake.h"
 #include "storage/fd.h"
+#include "util/guard.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #define MAX_DOCUMENT (16 * 1024 * 1024)
 
 PG_FUNCTION_INFO_V1(dynpipe_apply);
 PG_FUNCTION_INFO_V1(dynpipe_apply_file);
 
+typedef struct DryRun
+{
+	DpDocument *doc;
+	List	   *applied;
+} DryRun;
+
 static void apply_text(FunctionCallInfo fcinfo, const char *text, bool dry_run);
 static List *apply_document(DpDocument *doc);
 static bool is_refused(const DpDocument *doc, const DpPipelineSpec *spec);
 static List *apply_dry(DpDocument *doc);
+static void run_dry(void *arg);
 static void prune(DpDocument *doc, Oid caller, List **applied);
 static char *read_document(const char *path);
 
@@ -112,31 +117,20 @@ is_refused(const DpDocument *doc, const DpPipelineSpec *spec)
 static List *
 apply_dry(DpDocument *doc)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	List	   *volatile applied = NIL;
-	ErrorData  *volatile error = NULL;
+	DryRun		run = {.doc = doc};
+	ErrorData  *error = dp_guard_run(run_dry, &run, false);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		applied = apply_document(doc);
-	}
-	PG_CATCH();
-	{
-		/* The session must not stay inside our subtransaction. */
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
 	if (error != NULL)
 		ReThrowError(error);
-	return applied;
+	return run.applied;
+}
+
+static void
+run_dry(void *arg)
+{
+	DryRun	   *run = arg;
+
+	run->applied = apply_document(run->doc);
 }
 
 /* Drop the caller's pipelines that the document does not name; tables stay. */

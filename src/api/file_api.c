@@ -55,6 +55,12 @@ unload(FunctionCallInfo fcinfo, bool reload)
 		if (reload && first)
 			waiting += dp_file_again(file->id);
 	}
+	if (reload && waiting == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a newer version took the place of file %d of pipeline \"%s\"",
+						((DpFileRow *) linitial(files))->id, row->name),
+				 errhint("Its bytes are no longer there to be loaded. Reload the file by its URL.")));
 	dp_loader_close(loader);
 	dp_catalog_event(row->id, row->name, reload ? "reload" : "unloaded", "info",
 					 ((DpFileRow *) linitial(files))->url, NULL);

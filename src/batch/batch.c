@@ -17,9 +17,18 @@
 #include "batch/batch.h"
 #include "batch/tables.h"
 #include "util/errctx.h"
+#include "util/guard.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
+
+/* A stage over a range, to be tried. */
+typedef struct StageRun
+{
+	DpBatch    *batch;
+	DpStage		stage;
+	int			lo;
+	int			hi;
+} StageRun;
 
 static bool running = false;
 
@@ -27,6 +36,7 @@ static void run_stages(void *arg);
 static void write_tables(DpBatch *batch, int lo, int hi);
 static void isolate(DpBatch *batch, DpStage stage, const char *name, int lo, int hi);
 static ErrorData *attempt(DpBatch *batch, DpStage stage, int lo, int hi);
+static void run_stage(void *arg);
 static void allocate(DpBatch *batch);
 
 void
@@ -183,35 +193,28 @@ isolate(DpBatch *batch, DpStage stage, const char *name, int lo, int hi)
 static ErrorData *
 attempt(DpBatch *batch, DpStage stage, int lo, int hi)
 {
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	StageRun	run = {batch, stage, lo, hi};
 	int64		inserted = batch->inserted;
 	int64		updated = batch->updated;
 	int64		deleted = batch->deleted;
+	ErrorData  *error = dp_guard_run(run_stage, &run, true);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(batch->cxt);
-	PG_TRY();
-	{
-		stage(batch, lo, hi);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(batch->cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (!dp_batch_is_data_error(error->sqlerrcode))
-			ReThrowError(error);
-		batch->inserted = inserted;
-		batch->updated = updated;
-		batch->deleted = deleted;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(batch->cxt);
-	CurrentResourceOwner = owner;
+	if (error == NULL)
+		return NULL;
+	if (!dp_batch_is_data_error(error->sqlerrcode))
+		ReThrowError(error);
+	batch->inserted = inserted;
+	batch->updated = updated;
+	batch->deleted = deleted;
 	return error;
+}
+
+static void
+run_stage(void *arg)
+{
+	StageRun   *run = arg;
+
+	run->stage(run->batch, run->lo, run->hi);
 }
 
 static void

@@ -113,7 +113,7 @@ check_domain(DpCast *cast, Datum value, bool isnull, DpReject *reject)
 {
 	DomainState *state = cast->state;
 
-#ifdef DP_HAVE_SOFT_ERRORS
+#ifdef DP_HAVE_SOFT_DOMAIN_CHECK
 	ErrorSaveContext soft = {T_ErrorSaveContext, .details_wanted = true};
 
 	if (!domain_check_safe(value, isnull, cast->type, &state->checks, state->cxt,

@@ -44,7 +44,7 @@ dp_file_state_name(DpFileState state)
 }
 
 char *
-dp_file_key(const char *url)
+dp_file_key(char *url)
 {
 	char	   *authority = strstr(url, "://") + strlen("://");
 
@@ -117,8 +117,8 @@ dp_file_next(int64 pipeline_id, bool retry)
 	static DpStatement st = DP_STATEMENT(
 		"SELECT " FILE_COLUMNS " FROM dynpipe.source_file f WHERE f.pipeline_id = $1 AND f.current"
 		" AND f.state IN ('pending', 'failed') AND (f.state = 'pending'"
-		"   OR f.next_try_at <= pg_catalog.clock_timestamp()"
-		"   OR $2 AND f.tried_at < pg_catalog.now())"
+		"   OR CASE WHEN $2 THEN f.tried_at < pg_catalog.now()"
+		"     ELSE f.next_try_at <= pg_catalog.clock_timestamp() END)"
 		" ORDER BY f.modified_at NULLS FIRST, f.id LIMIT 1 FOR UPDATE SKIP LOCKED",
 		INT8OID, BOOLOID);
 	DpStatementScope scope;

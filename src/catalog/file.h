@@ -45,7 +45,7 @@ typedef struct DpFileRow
 extern const char *dp_file_state_name(DpFileState state);
 
 /* The key within its store of a URL of the ledger; points into URL. */
-extern char *dp_file_key(const char *url);
+extern char *dp_file_key(char *url);
 
 /* What a listing found; arrays of N texts and numbers, see DpObject. */
 typedef struct DpSeenFiles

@@ -166,7 +166,8 @@ dp_load_file(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
 		dp_unload_older(loader, file);
 	dp_catalog_add_partition(loader->plan->pipeline_id, file->id, 0);
 	bytes = open_bytes(loader, file, &counted);
-	reader = dp_reader_open(loader->plan->spec, bytes, (Size) dp_worker_memory * 1024 / WINDOW_SHARE);
+	reader = dp_reader_open(loader->plan->spec, bytes,
+							(Size) dp_worker_memory * 1024 / WINDOW_SHARE);
 	layout = dp_reader_splitter(reader)->layout;
 	if (loader->format != NULL)
 		loader->format->ops->adopt(loader->format, layout);

@@ -5,7 +5,8 @@
  *	  bronze ─cursor, in order of _batch─> records ─> batch (replay) ─> silver
  *
  * A batch holds records of one file, since its layout says how they are
- * decoded, and no more bytes than the document allows.  Bytes are copied from the cursor's rows into the batch's memory.
+ * decoded, and no more bytes than the document allows.  They are copied from
+ * the cursor's rows into the batch's memory.
  * Bronze does not say that a record could not be read whole, nor its line: the
  * quarantine's rows do, which therefore go when the replay is done.
  */

@@ -100,15 +100,17 @@ step(DpShardReader *reader)
 {
 	FileShard  *shard = (FileShard *) reader;
 	TimestampTz now = GetCurrentTimestamp();
+	DpShardStep looked;
 
 	if (shard->loader == NULL)
 		return load(shard);
-	if (now >= shard->next_look)
-		return look(shard, now);
+	/* To have looked is no work: status would never say that all is done. */
+	if (now >= shard->next_look && (looked = look(shard, now)) != DP_STEP_IDLE)
+		return looked;
+	if (now >= shard->next_ask && (looked = ask(shard, now)) != DP_STEP_IDLE)
+		return looked;
 	if (shard->loads && (shard->waiting || now >= shard->next_try))
 		return load_next(shard);
-	if (now >= shard->next_ask)
-		return ask(shard, now);
 	if (now >= shard->next_output)
 		return publish(shard, now);
 	if (shard->has_refresh && now >= shard->next_refresh)
@@ -215,7 +217,7 @@ look(FileShard *shard, TimestampTz now)
 	dp_shard_leave();
 	shard->next_look = spec->schedule != NULL ? dp_cron_next(&shard->cron, now, shard->zone) :
 		TimestampTzPlusMilliseconds(now, spec->watch_ms);
-	return DP_STEP_WORKED;
+	return DP_STEP_IDLE;
 }
 
 /* The transaction of one file. */
@@ -277,7 +279,7 @@ ask(FileShard *shard, TimestampTz now)
 		return result;
 	note_waiting(shard);
 	dp_shard_leave();
-	return shard->waiting ? DP_STEP_WORKED : DP_STEP_IDLE;
+	return DP_STEP_IDLE;
 }
 
 /*

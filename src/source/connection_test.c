@@ -12,16 +12,15 @@
  */
 #include "dynpipe.h"
 
-#include "access/xact.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "source/connection.h"
 #include "source/source.h"
 #include "storage/latch.h"
+#include "util/attempt.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -51,8 +50,7 @@ typedef struct Attempt
 	int			n;
 } Attempt;
 
-static ErrorData *try_it(Attempt *attempt);
-static void run(Attempt *attempt);
+static void run(void *arg);
 static Step step_of(const ErrorData *error, bool opened);
 static char *describe(const ErrorData *error);
 static void put_row(ReturnSetInfo *rsinfo, Step step, bool ok, const char *detail);
@@ -83,7 +81,7 @@ dynpipe_test_connection(PG_FUNCTION_ARGS)
 			.shard_count = 1,
 			.wake_fd = -1,
 	};
-	error = try_it(&attempt);
+	error = dp_attempt(run, &attempt);
 	failed = error != NULL ? step_of(error, attempt.opened) : STEPS;
 
 	for (Step step = STEP_SETTINGS; step < STEPS && step <= failed; step++)
@@ -100,39 +98,11 @@ dynpipe_test_connection(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Run the attempt in a subtransaction; the error it ended with, or NULL. */
-static ErrorData *
-try_it(Attempt *attempt)
-{
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		run(attempt);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
-	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-		ReThrowError(error);
-	return error;
-}
-
+/* dp_attempt: open, and wait for the partitions. */
 static void
-run(Attempt *attempt)
+run(void *arg)
 {
+	Attempt    *attempt = arg;
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), TEST_MS);
 	MemoryContext cxt = AllocSetContextCreate(CurTransactionContext, "dynpipe connection test",
 											  ALLOCSET_DEFAULT_SIZES);
@@ -144,7 +114,9 @@ run(Attempt *attempt)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("server \"%s\" has no type that can be tested", attempt->spec.authority),
-				 errhint("Types of streams are: %s.", dp_source_names())));
+				 errhint("Types of streams are: %s. For a server of files "
+						 "dynpipe.list_files(url, connection) shows whether it can be read.",
+						 dp_source_names())));
 	source = ops->open(&attempt->spec);
 	attempt->opened = true;
 	while (!ops->discover(source, &attempt->partitions, &attempt->n))

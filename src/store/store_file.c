@@ -40,6 +40,8 @@ typedef struct FileBytes
 	MemoryContextCallback callback;
 } FileBytes;
 
+extern const DpStoreOps dp_store_file_ops;
+
 static void file_check(const DpStoreSpec *spec, const char *path, const char *pointer,
 					   DpDocument *doc);
 static DpStore *file_open(const DpStoreSpec *spec);

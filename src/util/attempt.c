@@ -4,36 +4,15 @@
  */
 #include "dynpipe.h"
 
-#include "access/xact.h"
 #include "util/attempt.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
+#include "util/guard.h"
 
 ErrorData *
 dp_attempt(DpAttempt fn, void *arg)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	ErrorData  *error = dp_guard_run(fn, arg, true);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		fn(arg);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
-	/* A cancelled or out-of-memory build says nothing about what was tried. */
+	/* A cancel or a lack of memory says nothing about what was tried. */
 	if (error && (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
 				  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES))
 		ReThrowError(error);

@@ -39,6 +39,11 @@
 #include "varatt.h"
 #endif
 
+/* In domains' constraints only with 17. */
+#if PG_VERSION_NUM >= 170000
+#define DP_HAVE_SOFT_DOMAIN_CHECK 1
+#endif
+
 #include "access/relation.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_database.h"

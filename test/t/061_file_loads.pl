@@ -163,6 +163,11 @@ for my $kind ([ 'replace', '4|240' ], [ 'append', '7|300' ], [ 'ignore', '4|100'
             $on_change eq 'replace' ? 0 : 1, 'quarantine');
         is(run($name), '', 'loads nothing more');
         check_like_fresh($name, "$name/*.csv", '', '', 'replaced') if $on_change eq 'replace';
+        my $old = sql("SELECT min(id) FROM dynpipe.file WHERE pipeline = '$name' AND NOT current");
+        my ($code, $out, $err) = $node->psql($db, "SELECT dynpipe.reload('$name', '$old')");
+        like($err, $old ? qr/a newer version took the place of file $old/ : qr/has no file ""/,
+            'an old version cannot be loaded again');
+        is(sql("SELECT count(*), sum(amount) FROM silver.$name"), $expected, 'and stays as it is');
     };
 }
 
