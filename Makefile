@@ -15,9 +15,9 @@ help:
 	@echo "make setup           install what is needed to build and test (as root)"
 	@echo "make test            setup, build, every test, in private clusters"
 	@echo "make check           the source checks alone"
-	@echo "make demo            a live pipeline from an embedded broker, 20 seconds"
+	@echo "make demo            a live pipeline from an embedded broker, 20 seconds, and files on S3"
 	@echo "make demo-stop       remove the demo"
-	@echo "make bench           throughput against COPY and latency, from a real broker"
+	@echo "make bench           throughput of streams and files against COPY, latency, listings"
 	@echo "make format          format the C sources"
 	@echo "make test-debian SUITE=trixie    build and test in a chroot of another Debian"
 setup:

@@ -13,6 +13,7 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/output.h"
 #include "common/pg_prng.h"
@@ -83,6 +84,7 @@ static bool publishing = false;
 static void check_callable(void);
 static bool publish(DpPublisher *publisher, const DpOutputRow *row, DpPublished *result);
 static void run_job(void *arg);
+static void keep_commits(void);
 static void open_store(DpPublisher *publisher);
 static void close_store(DpPublisher *publisher);
 static void write_object(Job *job);
@@ -243,11 +245,22 @@ run_job(void *arg)
 	DpPublisher *publisher = job->publisher;
 
 	publishing = true;
+	keep_commits();
 	open_store(publisher);
 	if (job->row->remove)
 		publisher->store->ops->remove(publisher->store, job->row->key);
 	else
 		write_object(job);
+}
+
+/*
+ * Loads commit without waiting for the disk.  A crash must not forget the load
+ * or unload that the world has already been shown.
+ */
+static void
+keep_commits(void)
+{
+	XLogFlush(GetXLogInsertRecPtr());
 }
 
 static void

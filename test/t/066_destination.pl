@@ -241,6 +241,25 @@ want('crash', 1, 'crash/a.csv');
 $node->safe_psql($db, "BEGIN; SET ROLE etl; SELECT * FROM dynpipe.publish('crash'); ROLLBACK");
 is(state_of('crash'), 'wanted', 'after a rollback it is wanted still');
 
+# --- What the world has seen a crash does not forget, though loads do not wait for the disk.
+{
+    my $writer = $node->safe_psql($db,
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
+    kill 'STOP', $writer;
+    my $session = DynpipeTest->open_session($node, $db);
+    $session->('SET synchronous_commit = off');
+    $session->("UPDATE dynpipe.output_object SET state = 'wanted', generation = generation + 1,
+        next_try_at = now() WHERE key LIKE '%crash/a.csv'");
+    my $load = $session->('SELECT pg_current_wal_insert_lsn()') =~ s/\s//gr;
+    is($session->("SELECT pg_current_wal_flush_lsn() < '$load'"), "t\n", 'a load is not on the disk');
+    $session->("BEGIN; SET ROLE etl; SELECT state FROM dynpipe.publish('crash')");
+    is($session->("SELECT pg_current_wal_flush_lsn() >= '$load'"), "t\n",
+        'before its object is in the store it is');
+    $session->('ROLLBACK');
+    $session->();
+    kill 'CONT', $writer;
+}
+
 # --- Two publishers, and a load meanwhile.
 {
     my ($psql, $gate, $out, $err) = begin_publishing();
