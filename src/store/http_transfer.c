@@ -344,7 +344,6 @@ set_options(DpTransfer *transfer, const DpHttpRequest *request)
 #define SET(option, value) \
 	code = code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_##option, value)
 	SET(CURLU, transfer->url);
-	SET(PATH_AS_IS, 1L);
 	SET(PROTOCOLS_STR, plain ? "http,https" : "https");
 	SET(FOLLOWLOCATION, 0L);
 	SET(PROXY, "");
@@ -754,7 +753,10 @@ dp_url_parse(const char *url, DpUrl *parts)
 	return true;
 }
 
-/* NULL: libcurl makes no sense of it. */
+/*
+ * NULL: libcurl makes no sense of it.  Parsed here, the path stays as it is;
+ * the option of that name is one that newer versions refuse to sign with.
+ */
 static CURLU *
 parse_url(const char *url)
 {
