@@ -55,6 +55,7 @@ unload(FunctionCallInfo fcinfo, bool reload)
 		if (reload && first)
 			waiting += dp_file_again(file->id);
 	}
+	dp_unload_done(loader);
 	if (reload && waiting == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

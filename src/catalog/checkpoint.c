@@ -104,7 +104,7 @@ dp_catalog_advance(int64 id, int32 version, int64 batch, const DpLedger *rows, i
 		"   pg_catalog.unnest($16), pg_catalog.unnest($17), pg_catalog.unnest($18))"
 		" AS d(partition, expected, next_offset, consumed, loaded, deduplicated, dropped,"
 		"   quarantined, warned, inserted, updated, deleted, bronze, bytes, last_ms)"
-		" WHERE c.pipeline_id = $1 AND c.partition = d.partition"
+		" WHERE c.pipeline_id = $1 AND c.partition = ANY ($4) AND c.partition = d.partition"
 		"   AND c.next_offset = d.expected",
 		INT8OID, INT4OID, INT8OID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
 		INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,

@@ -112,24 +112,44 @@ dp_file_expected(int64 pipeline_id, bool loaded_too)
 }
 
 DpFileRow *
-dp_file_next(int64 pipeline_id, bool retry)
+dp_file_next(int64 pipeline_id)
 {
 	static DpStatement st = DP_STATEMENT(
 		"SELECT " FILE_COLUMNS " FROM dynpipe.source_file f WHERE f.pipeline_id = $1 AND f.current"
 		" AND f.state IN ('pending', 'failed') AND (f.state = 'pending'"
-		"   OR CASE WHEN $2 THEN f.tried_at < pg_catalog.now()"
-		"     ELSE f.next_try_at <= pg_catalog.clock_timestamp() END)"
-		" ORDER BY f.modified_at NULLS FIRST, f.id LIMIT 1 FOR UPDATE SKIP LOCKED",
-		INT8OID, BOOLOID);
+		"   OR f.next_try_at <= pg_catalog.clock_timestamp())"
+		" ORDER BY f.modified_at NULLS FIRST, f.id LIMIT 1 FOR UPDATE SKIP LOCKED", INT8OID);
 	DpStatementScope scope;
 	DpFileRow  *file = NULL;
-	Datum		args[] = {Int64GetDatum(pipeline_id), BoolGetDatum(retry)};
+	Datum		args[] = {Int64GetDatum(pipeline_id)};
 
 	dp_statement_begin(&scope);
 	if (dp_statement_run(&st, args, NULL) > 0)
 		file = read_file(&scope, pipeline_id, 0);
 	dp_statement_end(&scope);
 	return file;
+}
+
+/*
+ * In one transaction the rows of files that were loaded stay in the way of
+ * whoever looks for the next one, so it looks for many at a time.
+ */
+List *
+dp_file_due(int64 pipeline_id, int limit)
+{
+	static DpStatement st = DP_STATEMENT(
+		"SELECT " FILE_COLUMNS " FROM dynpipe.source_file f WHERE f.pipeline_id = $1 AND f.current"
+		" AND f.state IN ('pending', 'failed')"
+		" AND (f.state = 'pending' OR f.tried_at < pg_catalog.now())"
+		" ORDER BY f.modified_at NULLS FIRST, f.id LIMIT $2", INT8OID, INT8OID);
+	DpStatementScope scope;
+	List	   *rows;
+	Datum		args[] = {Int64GetDatum(pipeline_id), Int64GetDatum(limit)};
+
+	dp_statement_begin(&scope);
+	rows = read_files(&scope, pipeline_id, dp_statement_run(&st, args, NULL));
+	dp_statement_end(&scope);
+	return rows;
 }
 
 void
@@ -155,19 +175,20 @@ dp_file_waiting(int64 pipeline_id, int64 *files, int64 *bytes, TimestampTz *due)
 List *
 dp_file_find(int64 pipeline_id, const char *url, int32 id)
 {
-	static DpStatement st = DP_STATEMENT(
+	static DpStatement by_url = DP_STATEMENT(
 		"SELECT " FILE_COLUMNS " FROM dynpipe.source_file f"
-		" WHERE f.pipeline_id = $1 AND (f.url = $2 OR f.id = $3) ORDER BY f.id DESC FOR UPDATE",
-		INT8OID, TEXTOID, INT4OID);
+		" WHERE f.pipeline_id = $1 AND f.url = $2 ORDER BY f.id DESC", INT8OID, TEXTOID);
+	static DpStatement by_id = DP_STATEMENT(
+		"SELECT " FILE_COLUMNS " FROM dynpipe.source_file f"
+		" WHERE f.pipeline_id = $1 AND f.id = $2", INT8OID, INT4OID);
 	DpStatementScope scope;
 	List	   *rows;
-	bool		nulls[] = {false, url == NULL, false};
 	Datum		args[] = {
-		Int64GetDatum(pipeline_id), url ? CStringGetTextDatum(url) : (Datum) 0, Int32GetDatum(id)
+		Int64GetDatum(pipeline_id), url ? CStringGetTextDatum(url) : Int32GetDatum(id)
 	};
 
 	dp_statement_begin(&scope);
-	rows = read_files(&scope, pipeline_id, dp_statement_run(&st, args, nulls));
+	rows = read_files(&scope, pipeline_id, dp_statement_run(url ? &by_url : &by_id, args, NULL));
 	dp_statement_end(&scope);
 	return rows;
 }

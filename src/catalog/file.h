@@ -69,14 +69,18 @@ extern void dp_file_see(int64 pipeline_id, const DpSeenFiles *seen, bool keep_fi
 extern List *dp_file_expected(int64 pipeline_id, bool loaded_too);
 
 /*
- * The next file to load, its row locked; NULL when there is none that nobody
- * else is loading.  RETRY: failed ones need not wait for their next try, but
- * are given once in a transaction only.
+ * For workers: the next file whose time has come, its row locked; NULL when
+ * there is none that nobody else is loading.
  */
-extern DpFileRow *dp_file_next(int64 pipeline_id, bool retry);
+extern DpFileRow *dp_file_next(int64 pipeline_id);
+/*
+ * For a run that has the pipeline to itself: the next files, LIMIT at most.
+ * Failed ones need not wait, but are given once in a transaction only.
+ */
+extern List *dp_file_due(int64 pipeline_id, int limit);
 /* How many wait, and their bytes; when the next failed one is due (0: none). */
 extern void dp_file_waiting(int64 pipeline_id, int64 *files, int64 *bytes, TimestampTz *due);
-/* By url, newest version first; or by id (url NULL).  DpFileRow *, locked. */
+/* By url, newest version first; or by id (url NULL).  DpFileRow *. */
 extern List *dp_file_find(int64 pipeline_id, const char *url, int32 id);
 
 /* Not CURRENT: should its object be seen again, it is a new file. */

@@ -3,7 +3,9 @@
  *	  Fixed statements over dynpipe.*: prepared once, run as the system.
  *
  * Plans are saved (SPI_keepplan) and live as long as the process; PostgreSQL
- * replans them by itself when the tables change.  Results live in the SPI
+ * replans them by itself when the tables change.  One made while its tables
+ * were empty would scan them for ever, so it is made anew each time the number
+ * of its uses has doubled.  Results live in the SPI
  * context, until dp_statement_end.
  */
 #include "dynpipe.h"
@@ -37,7 +39,8 @@ dp_statement_run(DpStatement *st, const Datum *values, const bool *nulls)
 	char		flags[DP_STATEMENT_ARGS];
 	int			rc;
 
-	if (st->plan == NULL)
+	st->uses++;
+	if (st->plan == NULL || (st->uses & (st->uses - 1)) == 0)
 		prepare(st);
 	for (int i = 0; i < DP_STATEMENT_ARGS; i++)
 		flags[i] = (nulls && st->types[i] != InvalidOid && nulls[i]) ? 'n' : ' ';
@@ -79,7 +82,7 @@ dp_statement_int32(uint64 row, int column, int32 if_null)
 	return isnull ? if_null : DatumGetInt32(value);
 }
 
-/* Prepare and keep the plan of ST. */
+/* Prepare and keep the plan of ST, in place of a former one. */
 static void
 prepare(DpStatement *st)
 {
@@ -92,6 +95,8 @@ prepare(DpStatement *st)
 	if (plan == NULL)
 		elog(ERROR, "cannot prepare catalog statement: %s: %s",
 			 SPI_result_code_string(SPI_result), st->sql);
+	if (st->plan != NULL)
+		SPI_freeplan(st->plan);
 	SPI_keepplan(plan);
 	st->plan = plan;
 }

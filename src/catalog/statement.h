@@ -23,6 +23,7 @@ typedef struct DpStatement
 	const char *sql;
 	Oid			types[DP_STATEMENT_ARGS];	/* ends with InvalidOid */
 	SPIPlanPtr	plan;
+	int			uses;
 } DpStatement;
 
 #define DP_STATEMENT(text, ...) { .sql = (text), .types = {__VA_ARGS__} }

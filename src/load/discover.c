@@ -162,6 +162,7 @@ find_removed(Discovery *d)
 			dp_file_set_state(file->id, DP_FILE_GONE, false);
 		d->found.removed++;
 	}
+	dp_unload_done(d->loader);
 	CommandCounterIncrement();
 	MemoryContextSwitchTo(old);
 }

@@ -162,6 +162,7 @@ dp_load_file(DpLoader *loader, DpFileRow *file, DpLoadResult *result)
 	old = MemoryContextSwitchTo(loader->file_cxt);
 
 	memset(result, 0, sizeof(*result));
+	loader->rebuild_due = false;
 	if (loader->plan->spec->on_change == DP_ON_CHANGE_REPLACE)
 		dp_unload_older(loader, file);
 	dp_catalog_add_partition(loader->plan->pipeline_id, file->id, 0);

@@ -35,6 +35,7 @@ typedef struct DpLoader
 	const char *authority;
 	const char *pattern;		/* key or glob, parameters put in */
 	const char *folder;			/* of the destination likewise; NULL: none */
+	bool		rebuild_due;	/* between dp_unload and dp_unload_done */
 	char	   *widen_column;	/* set when a load ended because a type is too narrow */
 	char	   *widen_type;
 	int			helpers;		/* that may decode beside us */
@@ -98,10 +99,12 @@ extern void dp_load_waiting(DpLoader *loader, bool notices, DpFileDone done, voi
 
 /*
  * [in a transaction] Take FILE's effect out of every layer.  Not CURRENT:
- * should its object be seen again, it loads again.
+ * should its object be seen again, it loads again.  dp_unload_done must follow
+ * when all of them are out: with a key, silver is made anew once for all.
  */
 extern void dp_unload(DpLoader *loader, const DpFileRow *file, DpFileState state, bool current);
-/* [in a transaction] All loaded versions of FILE's object but itself. */
+extern void dp_unload_done(DpLoader *loader);
+/* [in a transaction] All loaded versions of FILE's object but itself, done. */
 extern void dp_unload_older(DpLoader *loader, const DpFileRow *file);
 
 #endif							/* DP_LOAD_H */

@@ -14,6 +14,8 @@
 #include "util/attempt.h"
 #include "utils/memutils.h"
 
+#define FILES_AT_A_TIME 500
+
 typedef struct OneFile
 {
 	DpLoader   *loader;
@@ -21,6 +23,7 @@ typedef struct OneFile
 	DpLoadResult *result;
 } OneFile;
 
+static void load_some(DpLoader *loader, List *files, DpFileDone done, void *arg);
 static bool widen(DpLoader *loader);
 static void load_one(void *arg);
 
@@ -28,18 +31,37 @@ void
 dp_load_waiting(DpLoader *loader, bool notices, DpFileDone done, void *arg)
 {
 	int64		pipeline_id = loader->plan->pipeline_id;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "dynpipe files",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	List	   *due;
+	int64		files;
+	int64		bytes;
+	TimestampTz next;
+
+	dp_file_waiting(pipeline_id, &files, &bytes, &next);
+	dp_progress_begin(loader->plan, files, bytes, notices);
+	while ((due = dp_file_due(pipeline_id, FILES_AT_A_TIME)) != NIL)
+	{
+		load_some(loader, due, done, arg);
+		MemoryContextReset(cxt);
+	}
+	dp_progress_end();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+static void
+load_some(DpLoader *loader, List *files, DpFileDone done, void *arg)
+{
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "dynpipe one file",
 											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	DpFileRow  *file;
-	int64		files;
-	int64		bytes;
-	TimestampTz due;
+	ListCell   *lc;
 
-	dp_file_waiting(pipeline_id, &files, &bytes, &due);
-	dp_progress_begin(loader->plan, files, bytes, notices);
-	while ((file = dp_file_next(pipeline_id, true)) != NULL)
+	foreach(lc, files)
 	{
+		DpFileRow  *file = lfirst(lc);
 		DpLoadResult result;
 		ErrorData  *error;
 
@@ -51,7 +73,6 @@ dp_load_waiting(DpLoader *loader, bool notices, DpFileDone done, void *arg)
 		done(file, &result, error, arg);
 		MemoryContextReset(cxt);
 	}
-	dp_progress_end();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 }

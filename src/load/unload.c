@@ -45,8 +45,15 @@ dp_unload(DpLoader *loader, const DpFileRow *file, DpFileState state, bool curre
 	}
 	dp_file_set_state(file->id, state, current);
 	CommandCounterIncrement();
-	if (file->state == DP_FILE_LOADED && plan->upsert)
+	loader->rebuild_due |= file->state == DP_FILE_LOADED && plan->upsert;
+}
+
+void
+dp_unload_done(DpLoader *loader)
+{
+	if (loader->rebuild_due)
 		dp_rebuild(loader);
+	loader->rebuild_due = false;
 }
 
 /* As the owner, whose triggers may run. */
@@ -79,6 +86,7 @@ dp_unload_older(DpLoader *loader, const DpFileRow *file)
 		if (older->id != file->id && older->state == DP_FILE_LOADED)
 			dp_unload(loader, older, DP_FILE_REPLACED, false);
 	}
+	dp_unload_done(loader);
 }
 
 /* Gold sees the rows as dynpipe_old, and no new ones. */

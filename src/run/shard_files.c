@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#define COUNT_EVERY_MS 1000		/* that takes longer the more files wait */
 #define SAME_FAILURES 5			/* in a row make it the pipeline's own */
 #define ASK_MS 1000				/* what others have found, or failed to load */
 
@@ -46,6 +47,7 @@ typedef struct FileShard
 	bool		loads;			/* has a watch or a schedule; else it only publishes */
 	TimestampTz next_look;		/* DT_NOEND: another shard looks */
 	TimestampTz next_ask;		/* what it found; DT_NOEND: we look */
+	TimestampTz counted;		/* when what waits was last counted */
 	bool		waiting;		/* there may be files to load */
 	TimestampTz next_try;		/* of a failed file; DT_NOEND: none */
 	TimestampTz next_output;	/* to be published; DT_NOEND: none */
@@ -234,7 +236,7 @@ load_next(FileShard *shard)
 	INSTR_TIME_SET_CURRENT(start);
 	if (!enter(shard, &row, &result))
 		return result;
-	file = dp_file_next(row->id, false);
+	file = dp_file_next(row->id);
 	if (file != NULL)
 	{
 		/* with a file for each worker there is nobody left to help */
@@ -246,7 +248,11 @@ load_next(FileShard *shard)
 		else
 			shard->same_failures = 0;
 	}
-	note_waiting(shard);
+	if (file == NULL || TimestampDifferenceExceeds(shard->counted, GetCurrentTimestamp(),
+												   COUNT_EVERY_MS))
+		note_waiting(shard);
+	else
+		shard->stats.lag = Max(shard->stats.lag - 1, 0);
 	if (file == NULL)
 		leave_to_others(shard);
 	dp_shard_leave();
@@ -310,6 +316,7 @@ note_waiting(FileShard *shard)
 	TimestampTz output = shard->loader->plan->spec->target.url ? dp_catalog_output_next(id) : 0;
 
 	dp_file_waiting(id, &files, &bytes, &due);
+	shard->counted = GetCurrentTimestamp();
 	shard->waiting = files > 0;
 	shard->next_try = due == 0 ? DT_NOEND : due;
 	shard->next_output = output == 0 ? DT_NOEND : output;

@@ -143,6 +143,7 @@ CREATE TABLE dynpipe.source_file (
 	next_try_at timestamptz
 );
 CREATE UNIQUE INDEX source_file_current ON dynpipe.source_file (pipeline_id, url) WHERE current;
+CREATE INDEX source_file_url ON dynpipe.source_file (pipeline_id, url);
 CREATE INDEX source_file_waiting ON dynpipe.source_file (pipeline_id, modified_at NULLS FIRST, id)
 	WHERE state IN ('pending', 'failed') AND current;
 COMMENT ON TABLE dynpipe.source_file IS 'every version of every file that a pipeline has seen, and what became of it';

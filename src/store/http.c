@@ -24,6 +24,7 @@ typedef struct Meaning
 
 static List *copy_texts(List *texts);
 static const Meaning *meaning_of(int status);
+static bool may_hold_secret(const char *text);
 static char *describe(const DpHttpResponse *response, const char *code, const char *text);
 static void append_clean(StringInfo buf, const char *text);
 
@@ -219,6 +220,20 @@ meaning_of(int status)
 	}
 }
 
+/* A service, or somebody between, may repeat what we sent: credentials and signatures too. */
+static bool
+may_hold_secret(const char *text)
+{
+	static const char *const marks[] = {
+		"sig=", "signature", "bearer", "sharedkey", "credential", "authorization", "token", "secret"
+	};
+
+	for (int i = 0; i < lengthof(marks); i++)
+		if (strcasestr(text, marks[i]) != NULL)
+			return true;
+	return false;
+}
+
 /* "Status 403, AccessDenied: Access Denied": the service's words made harmless. */
 static char *
 describe(const DpHttpResponse *response, const char *code, const char *text)
@@ -232,7 +247,7 @@ describe(const DpHttpResponse *response, const char *code, const char *text)
 		appendStringInfoString(&buf, ", ");
 		append_clean(&buf, code);
 	}
-	if (text != NULL && *text != '\0')
+	if (text != NULL && *text != '\0' && !may_hold_secret(text))
 	{
 		appendStringInfoString(&buf, ": ");
 		append_clean(&buf, text);

@@ -125,6 +125,9 @@ sub check_refusals {
     $proxy->fault(match => qr{list-type}, status => 301, headers => ['x-amz-bucket-region: eu-north-1'],
         body => '<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>');
     refused($list, 'HV000', qr/HINT:  The bucket is in region "eu-north-1"/, 'another region');
+    $proxy->fault(match => qr{list-type}, status => 403, body => '<Error><Code>Odd</Code>'
+          . '<Message>you sent Authorization: AWS4 Signature=canary-echo</Message></Error>');
+    refused($list, '28000', qr/status 403, Odd\.\s(?!.*canary)/s, 'what a service repeats is not shown');
     return;
 }
 
