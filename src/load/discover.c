@@ -36,6 +36,7 @@ static void enter_chunk(Discovery *d);
 static void start_chunk(Discovery *d);
 static void remember(Discovery *d, const char *url);
 static uint64 hash_of(const char *url);
+static void unload_versions(Discovery *d, const DpFileRow *file);
 static void find_removed(Discovery *d);
 static bool is_missing(const Discovery *d, const DpFileRow *file);
 
@@ -134,6 +135,21 @@ hash_of(const char *url)
 	return hash_bytes_extended((const unsigned char *) url, strlen(url), 0);
 }
 
+/* All that are loaded: older ones too, which the newest one, loaded or not, only hides. */
+static void
+unload_versions(Discovery *d, const DpFileRow *file)
+{
+	ListCell   *lc;
+
+	foreach(lc, dp_file_find(d->loader->plan->pipeline_id, file->url, 0))
+	{
+		DpFileRow  *version = lfirst(lc);
+
+		if (version->state == DP_FILE_LOADED)
+			dp_unload(d->loader, version, DP_FILE_UNLOADED, false);
+	}
+}
+
 /*
  * Files that wait but are not there any more will not be loaded; loaded ones
  * leave if the document says so.  An empty listing is no proof of that: it is
@@ -156,10 +172,10 @@ find_removed(Discovery *d)
 		MemoryContextReset(d->chunk_cxt);
 		if (!is_missing(d, file))
 			continue;
-		if (file->state == DP_FILE_LOADED)
-			dp_unload(d->loader, file, DP_FILE_UNLOADED, false);
-		else
+		if (file->state != DP_FILE_LOADED)
 			dp_file_set_state(file->id, DP_FILE_GONE, false);
+		if (unload)
+			unload_versions(d, file);
 		d->found.removed++;
 	}
 	dp_unload_done(d->loader);

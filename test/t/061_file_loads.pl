@@ -228,6 +228,22 @@ subtest 'files that go' => sub {
         is(run($name), 'b.csv loaded 1+0', 'a file that comes back is new');
         check($name, "$on_remove, back");
     }
+    # A version that could not be loaded, or one that was added, hides a loaded one.
+    for my $on_change ('replace', 'append') {
+        my $name = "vanish_$on_change";
+        write_file("$name/a.csv", csv('1,n,10'), 1000);
+        write_file("$name/b.csv", csv('2,n,20', '3,n,30'), 2000);
+        apply(document($name, "$name/*.csv", "    on_remove: unload\n    max_bad_records: 0\n"
+                  . "    on_change: $on_change\n"));
+        run($name);
+        write_file("$name/b.csv", csv($on_change eq 'append' ? '4,n,40' : '4,n,x'), 3000);
+        run($name);
+        unlink "$dir/$name/b.csv";
+        run($name);
+        is(sql("SELECT string_agg(id::text, ',') FROM silver.$name"), 1,
+            "no version of a file that went is left ($on_change)");
+        check($name, "vanished, $on_change");
+    }
     write_file('gone/a.csv', csv('1,n,10'));
     write_file('gone/b.csv.gz', "\x1f\x8b\x08 no gzip");
     apply(document('gone', 'gone/*'));
