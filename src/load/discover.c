@@ -159,11 +159,15 @@ static void
 find_removed(Discovery *d)
 {
 	const DpPlan *plan = d->loader->plan;
-	bool		unload = plan->spec->on_remove == DP_ON_REMOVE_UNLOAD && d->found.seen > 0;
-	List	   *expected = dp_file_expected(plan->pipeline_id, unload);
-	MemoryContext old = MemoryContextSwitchTo(d->chunk_cxt);
+	bool		unload = plan->spec->on_remove == DP_ON_REMOVE_UNLOAD;
+	List	   *expected;
+	MemoryContext old;
 	ListCell   *lc;
 
+	if (unload && d->found.seen == 0)
+		return;
+	expected = dp_file_expected(plan->pipeline_id, unload);
+	old = MemoryContextSwitchTo(d->chunk_cxt);
 	foreach(lc, expected)
 	{
 		DpFileRow  *file = lfirst(lc);

@@ -239,6 +239,9 @@ subtest 'files that go' => sub {
         write_file("$name/b.csv", csv($on_change eq 'append' ? '4,n,40' : '4,n,x'), 3000);
         run($name);
         unlink "$dir/$name/b.csv";
+        rename "$dir/$name/a.csv", "$dir/$name/a.away";
+        run($name);
+        rename "$dir/$name/a.away", "$dir/$name/a.csv";
         run($name);
         is(sql("SELECT string_agg(id::text, ',') FROM silver.$name"), 1,
             "no version of a file that went is left ($on_change)");
