@@ -36,6 +36,7 @@ const DpKind dp_kind_format = {
 void
 dp_check_source(DpCheck *chk, const json_t *pipeline, DpPipelineSpec *spec)
 {
+	spec->streams = spec->scheme != NULL && dp_registry_scheme_streams(spec->scheme);
 	if (spec->scheme != NULL && json_object_get(pipeline, "format") == NULL)
 	{
 		const char *format = dp_registry_format_by_suffix(spec->scheme, spec->path);

@@ -144,6 +144,7 @@ typedef struct DpPipelineSpec
 	char	   *scheme;			/* eventhubs, kafka, file, s3, ... lower case */
 	char	   *authority;		/* server (eventhubs, kafka), bucket, host; may be "" */
 	char	   *path;			/* hub or topic, key; without the leading slash */
+	bool		streams;		/* the scheme is one of endless sources; derived, not written */
 	char	   *connection;		/* server name given by connection: */
 	DpStart		start;
 	char	   *start_timestamp;	/* when start = timestamp */

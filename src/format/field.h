@@ -41,11 +41,6 @@ extern bool dp_field_is_json(const DpField *field);
 extern void dp_format_init(DpFormat *format, const DpFormatOps *ops, DpField *fields,
 						   int nfields, const char *topic);
 
-/* Is it a stream of messages, and not of files to be split? */
-extern bool dp_format_of_messages(const DpPipelineSpec *spec);
-/* The value of a format option, the first one if it is repeated; NULL: absent. */
-extern const char *dp_format_option(const DpPipelineSpec *spec, const char *name);
-
 /* Checks of options: one that messages cannot have; the encoding of a file. */
 extern void dp_format_check_files_only(const DpPipelineSpec *spec, DpDocument *doc,
 									   const char *name);

@@ -77,8 +77,7 @@ dp_field_from(const char *from, const char **path)
 bool
 dp_format_of_messages(const DpPipelineSpec *spec)
 {
-	return spec->scheme == NULL || strcmp(spec->scheme, "kafka") == 0 ||
-		strcmp(spec->scheme, "eventhubs") == 0;
+	return spec->scheme == NULL || spec->streams;
 }
 
 const char *

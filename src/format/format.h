@@ -136,6 +136,11 @@ struct DpFormat
 	struct DpKeyReader *key_reader; /* fields found in the record's key; or NULL */
 };
 
+/* Is it a stream of messages, and not of files to be split? */
+extern bool dp_format_of_messages(const DpPipelineSpec *spec);
+/* The value of a format option, the first one if it is repeated; NULL: absent. */
+extern const char *dp_format_option(const DpPipelineSpec *spec, const char *name);
+
 extern const DpFormatOps *dp_format_find(const char *name);
 extern const char *dp_format_names(void);
 

@@ -211,16 +211,9 @@ dp_infer_widen(const DpPlan *plan, const char *column, const char *value, int le
 bool
 dp_infer_comma(const DpPipelineSpec *spec)
 {
-	ListCell   *lc;
+	const char *decimal = dp_format_option(spec, "decimal");
 
-	foreach(lc, spec->format_options)
-	{
-		DpSetting  *setting = lfirst(lc);
-
-		if (strcmp(setting->name, "decimal") == 0)
-			return strcmp(setting->value, ",") == 0 || strcmp(setting->value, "comma") == 0;
-	}
-	return false;
+	return decimal != NULL && (strcmp(decimal, ",") == 0 || strcmp(decimal, "comma") == 0);
 }
 
 /* The types that a value's spelling leaves open. */

@@ -49,7 +49,6 @@ typedef struct LoadContext
 static void build_plan(DpLoader *loader, const DpPipelineRow *row);
 static void open_store(DpLoader *loader, const DpPipelineSpec *spec, Oid owner);
 static DpBytes *open_bytes(DpLoader *loader, const DpFileRow *file, CountedBytes **counted);
-static DpCompression compression_of(const DpPipelineSpec *spec);
 static Size read_counted(DpBytes *bytes, char *buf, Size len);
 static void close_below(DpBytes *bytes);
 static void load_records(DpLoader *loader, const DpFileRow *file, DpReader *reader,
@@ -64,7 +63,6 @@ static const char *wider_type(DpLoader *loader, const char *layout, const DpReco
 static void check_bad(const DpPipelineSpec *spec, const DpBatch *batch, const DpLedger *sum,
 					  bool at_end, char **first_bad);
 static char *describe_bad(const DpBatch *batch);
-static const char *setting(const DpPipelineSpec *spec, const char *name, const char *absent);
 static void describe(void *arg);
 
 DpLoader *
@@ -214,23 +212,8 @@ open_bytes(DpLoader *loader, const DpFileRow *file, CountedBytes **counted)
 	count->base.close = close_below;
 	count->base.below = loader->store->ops->get(loader->store, &object, 0);
 	*counted = count;
-	bytes = dp_bytes_unpack(&count->base, compression_of(spec), NULL);
-	return dp_bytes_recode(bytes, setting(spec, "encoding", "detect"));
-}
-
-static DpCompression
-compression_of(const DpPipelineSpec *spec)
-{
-	static const char *const names[] = {
-		[DP_COMPRESSION_NONE] = "none",
-		[DP_COMPRESSION_GZIP] = "gzip",
-		[DP_COMPRESSION_ZSTD] = "zstd"
-	};
-
-	for (int i = DP_COMPRESSION_NONE; spec->compression != NULL && i < lengthof(names); i++)
-		if (strcmp(spec->compression, names[i]) == 0)
-			return i;
-	return DP_COMPRESSION_DETECT;
+	bytes = dp_bytes_unpack(&count->base, dp_reader_compression(spec), NULL);
+	return dp_bytes_recode(bytes, dp_reader_encoding(spec));
 }
 
 static Size
@@ -423,17 +406,6 @@ describe_bad(const DpBatch *batch)
 						why->column ? "\"" : "", why->message);
 	}
 	return NULL;
-}
-
-static const char *
-setting(const DpPipelineSpec *spec, const char *name, const char *absent)
-{
-	ListCell   *lc;
-
-	foreach(lc, spec->format_options)
-		if (strcmp(((DpSetting *) lfirst(lc))->name, name) == 0)
-			return ((DpSetting *) lfirst(lc))->value;
-	return absent;
 }
 
 static void

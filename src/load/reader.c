@@ -98,6 +98,29 @@ dp_reader_next(DpReader *reader, int32 partition, DpRecords *records, int max_ro
 	return records->n > 0;
 }
 
+DpCompression
+dp_reader_compression(const DpPipelineSpec *spec)
+{
+	static const char *const names[] = {
+		[DP_COMPRESSION_NONE] = "none",
+		[DP_COMPRESSION_GZIP] = "gzip",
+		[DP_COMPRESSION_ZSTD] = "zstd"
+	};
+
+	for (int i = DP_COMPRESSION_NONE; spec->compression != NULL && i < lengthof(names); i++)
+		if (strcmp(spec->compression, names[i]) == 0)
+			return i;
+	return DP_COMPRESSION_DETECT;
+}
+
+const char *
+dp_reader_encoding(const DpPipelineSpec *spec)
+{
+	const char *encoding = dp_format_option(spec, "encoding");
+
+	return encoding != NULL ? encoding : dp_encoding_names[0];
+}
+
 /* Read behind what the window holds; false when there is no room or no more. */
 static bool
 fetch(DpReader *reader)

@@ -22,4 +22,8 @@ extern const DpSplitter *dp_reader_splitter(const DpReader *reader);
 extern bool dp_reader_next(DpReader *reader, int32 partition, DpRecords *records,
 						   int max_rows, Size max_bytes);
 
+/* What the document says of how the bytes are packed, and of what they spell. */
+extern DpCompression dp_reader_compression(const DpPipelineSpec *spec);
+extern const char *dp_reader_encoding(const DpPipelineSpec *spec);
+
 #endif							/* DP_READER_H */

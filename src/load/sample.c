@@ -73,8 +73,6 @@ static int	compare_keys(const ListCell *a, const ListCell *b);
 static void read_one(void *arg);
 static List *read_file(const DpPipelineSpec *spec, DpStore *store, const DpObject *object,
 					   Size size);
-static DpCompression compression_of(const DpPipelineSpec *spec);
-static const char *encoding_of(const DpPipelineSpec *spec);
 static Size read_up_to(DpBytes *bytes, char *buf, Size size);
 static DpBytes *watch(DpBytes *below);
 static Size watched_read(DpBytes *bytes, char *buf, Size len);
@@ -251,10 +249,10 @@ read_file(const DpPipelineSpec *spec, DpStore *store, const DpObject *object, Si
 	List	   *texts = list_make1(text);
 	Size		head;
 
-	unpacked = dp_bytes_unpack(store->ops->get(store, object, 0), compression_of(spec),
+	unpacked = dp_bytes_unpack(store->ops->get(store, object, 0), dp_reader_compression(spec),
 							   &is);
 	watched = watch(unpacked);
-	bytes = dp_bytes_recode(watched, encoding_of(spec));
+	bytes = dp_bytes_recode(watched, dp_reader_encoding(spec));
 	text->file = psprintf("%s://%s/%s", spec->scheme, spec->authority, object->key);
 	text->text = palloc(size);
 	text->first = true;
@@ -274,34 +272,6 @@ read_file(const DpPipelineSpec *spec, DpStore *store, const DpObject *object, Si
 		texts = lappend(texts, probe(spec, store, object, from, text, head));
 	}
 	return texts;
-}
-
-static DpCompression
-compression_of(const DpPipelineSpec *spec)
-{
-	static const char *const names[] = {
-		[DP_COMPRESSION_NONE] = "none",[DP_COMPRESSION_GZIP] = "gzip",[DP_COMPRESSION_ZSTD] = "zstd"
-	};
-
-	for (int i = DP_COMPRESSION_NONE; spec->compression != NULL && i < lengthof(names); i++)
-		if (strcmp(spec->compression, names[i]) == 0)
-			return i;
-	return DP_COMPRESSION_DETECT;
-}
-
-static const char *
-encoding_of(const DpPipelineSpec *spec)
-{
-	ListCell   *lc;
-
-	foreach(lc, spec->format_options)
-	{
-		DpSetting  *setting = lfirst(lc);
-
-		if (strcmp(setting->name, "encoding") == 0)
-			return setting->value;
-	}
-	return dp_encoding_names[0];
 }
 
 /* Less than SIZE only at the end. */
@@ -391,7 +361,8 @@ probe(const DpPipelineSpec *spec, DpStore *store, const DpObject *object, int64 
 	  const DpSampleText *head, Size head_len)
 {
 	DpSampleText *text = palloc0(sizeof(DpSampleText));
-	DpBytes    *bytes = dp_bytes_recode(store->ops->get(store, object, from), encoding_of(spec));
+	DpBytes    *bytes = dp_bytes_recode(store->ops->get(store, object, from),
+										dp_reader_encoding(spec));
 	char	   *buf = palloc(PROBE);
 	Size		len = read_up_to(bytes, buf, PROBE);
 	char	   *line = memchr(buf, '\n', len);

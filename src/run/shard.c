@@ -17,7 +17,13 @@ struct DpShard
 {
 	DpShardSpec spec;
 	DpShardReader *reader;		/* NULL: not known yet which */
-	DpShardStats none;			/* what there is to tell until then */
+};
+
+const DpShardStats dp_shard_no_stats = {
+	.last_record_ms = -1,
+	.latency_p50_ms = -1,
+	.latency_p99_ms = -1,
+	.lag = -1
 };
 
 static DpShardStep open_reader(DpShard *shard);
@@ -31,10 +37,6 @@ dp_shard_open(int64 pipeline_id, int index, int count, Size memory_limit, int wa
 	shard->spec = (DpShardSpec) {
 		pipeline_id, index, count, memory_limit, wake_fd, parent
 	};
-	shard->none.lag = -1;
-	shard->none.last_record_ms = -1;
-	shard->none.latency_p50_ms = -1;
-	shard->none.latency_p99_ms = -1;
 	return shard;
 }
 
@@ -56,7 +58,7 @@ dp_shard_step(DpShard *shard)
 const DpShardStats *
 dp_shard_stats(const DpShard *shard)
 {
-	return shard->reader ? shard->reader->ops->stats(shard->reader) : &shard->none;
+	return shard->reader ? shard->reader->ops->stats(shard->reader) : &dp_shard_no_stats;
 }
 
 void

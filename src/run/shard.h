@@ -58,6 +58,9 @@ typedef struct DpShardStats
 	DpPartitionEnd ends[DP_MAX_ENDS];
 } DpShardStats;
 
+/* Nothing was done and nothing is known. */
+extern const DpShardStats dp_shard_no_stats;
+
 extern DpShard *dp_shard_open(int64 pipeline_id, int index, int count,
 							  Size memory_limit, int wake_fd, MemoryContext parent);
 extern DpShardStep dp_shard_step(DpShard *shard);

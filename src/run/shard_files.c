@@ -90,10 +90,7 @@ dp_shard_files_open(const DpShardSpec *spec)
 	shard->base.ops = &ops;
 	shard->spec = *spec;
 	shard->cxt = cxt;
-	shard->stats.lag = -1;
-	shard->stats.last_record_ms = -1;
-	shard->stats.latency_p50_ms = -1;
-	shard->stats.latency_p99_ms = -1;
+	shard->stats = dp_shard_no_stats;
 	return &shard->base;
 }
 

@@ -65,10 +65,7 @@ dp_shard_stream_open(const DpShardSpec *spec)
 
 	shard->base.ops = &ops;
 	shard->feed = feed;
-	shard->stats.lag = -1;
-	shard->stats.last_record_ms = -1;
-	shard->stats.latency_p50_ms = -1;
-	shard->stats.latency_p99_ms = -1;
+	shard->stats = dp_shard_no_stats;
 	return &shard->base;
 }
 

@@ -223,6 +223,26 @@ dp_connection_has(const DpConnection *conn, const char *name)
 		dp_connection_get(conn, psprintf("%s_file", name)) != NULL;
 }
 
+bool
+dp_connection_flag(const DpConnection *conn, const char *name)
+{
+	const char *value = dp_connection_get(conn, name);
+	bool		flag;
+
+	return value != NULL && parse_bool(value, &flag) && flag;
+}
+
+bool
+dp_connection_needs(const DpConnection *conn, const char *option, const char *object,
+					const char *hint, DpRefusal *refusal)
+{
+	if (dp_connection_get(conn, option) != NULL)
+		return true;
+	return dp_refusal_set(refusal, ERRCODE_FDW_OPTION_NAME_NOT_FOUND,
+						  psprintf("Use ALTER %s ... OPTIONS (ADD %s ...). %s", object, option, hint),
+						  "option \"%s\" is missing for server \"%s\"", option, conn->server);
+}
+
 List *
 dp_connection_client_options(const DpConnection *conn)
 {

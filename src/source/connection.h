@@ -64,6 +64,14 @@ extern DpConnection *dp_connection_resolve(Oid serverid, const char *type, Oid u
 extern const char *dp_connection_get(const DpConnection *conn, const char *name);
 /* Is NAME given, by value or as NAME_file? */
 extern bool dp_connection_has(const DpConnection *conn, const char *name);
+/* Is the boolean option NAME given, and true? */
+extern bool dp_connection_flag(const DpConnection *conn, const char *name);
+/*
+ * Is OPTION given?  Else *refusal says that OBJECT, "SERVER" or "USER MAPPING",
+ * must get it; HINT is a sentence more.
+ */
+extern bool dp_connection_needs(const DpConnection *conn, const char *option,
+								const char *object, const char *hint, DpRefusal *refusal);
 /* The options that are passed to the client, as DpClientOption *. */
 extern List *dp_connection_client_options(const DpConnection *conn);
 /* A hash of all options and their values: equal for an equal connection. */

@@ -22,8 +22,6 @@ static bool check_auth(const DpConnection *conn, KafkaAuth auth, DpRefusal *refu
 static bool check_features(const DpConnection *conn, KafkaAuth auth, DpRefusal *refusal);
 static bool check_client_options(const DpConnection *conn, DpRefusal *refusal);
 static bool is_hubs(const DpConnection *conn);
-static bool needs(const DpConnection *conn, const char *option, const char *object,
-				  const char *hint, DpRefusal *refusal);
 
 bool
 dp_source_has_feature(const char *feature, DpRefusal *refusal)
@@ -117,9 +115,9 @@ check_where(const DpConnection *conn, DpRefusal *refusal)
 	if (dp_connection_get(conn, "bootstrap_servers") != NULL)
 		return true;
 	if (is_hubs(conn))
-		return needs(conn, "namespace", "SERVER",
+		return dp_connection_needs(conn, "namespace", "SERVER",
 					 "It is the first part of the name NAMESPACE.servicebus.windows.net.", refusal);
-	return needs(conn, "bootstrap_servers", "SERVER",
+	return dp_connection_needs(conn, "bootstrap_servers", "SERVER",
 				 "It is a list HOST:PORT of brokers.", refusal);
 }
 
@@ -168,13 +166,13 @@ check_auth(const DpConnection *conn, KafkaAuth auth, DpRefusal *refusal)
 							  "It is the application's or identity's client id, a GUID.",
 							  "invalid value for option \"%s\"", "client_id");
 	if (is_hubs(conn) && auth == KAFKA_AUTH_CLIENT_SECRET)
-		return needs(conn, "tenant_id", "USER MAPPING",
+		return dp_connection_needs(conn, "tenant_id", "USER MAPPING",
 					 "It is the directory (tenant) id of the application.", refusal) &&
-			needs(conn, "namespace", "SERVER", "The token is asked for by that name.", refusal);
+			dp_connection_needs(conn, "namespace", "SERVER", "The token is asked for by that name.", refusal);
 	if (auth == KAFKA_AUTH_MANAGED_IDENTITY)
-		return needs(conn, "namespace", "SERVER", "The token is asked for by that name.", refusal);
+		return dp_connection_needs(conn, "namespace", "SERVER", "The token is asked for by that name.", refusal);
 	if (auth == KAFKA_AUTH_CLIENT_SECRET)
-		return needs(conn, "token_endpoint", "SERVER",
+		return dp_connection_needs(conn, "token_endpoint", "SERVER",
 					 "It is the https:// URL that gives out tokens.", refusal);
 	if (auth == KAFKA_AUTH_PASSWORD && bearer)
 		return dp_refusal_set(refusal, ERRCODE_FDW_INVALID_OPTION_NAME,
@@ -227,16 +225,13 @@ check_client_options(const DpConnection *conn, DpRefusal *refusal)
 KafkaAuth
 dp_kafka_auth(const DpConnection *conn)
 {
-	const char *identity = dp_connection_get(conn, "managed_identity");
-	bool		flag;
-
 	if (dp_connection_has(conn, "connection_string"))
 		return KAFKA_AUTH_CONNECTION_STRING;
 	if (dp_connection_has(conn, "password"))
 		return KAFKA_AUTH_PASSWORD;
 	if (dp_connection_has(conn, "client_secret"))
 		return KAFKA_AUTH_CLIENT_SECRET;
-	if (identity != NULL && parse_bool(identity, &flag) && flag)
+	if (dp_connection_flag(conn, "managed_identity"))
 		return KAFKA_AUTH_MANAGED_IDENTITY;
 	return KAFKA_AUTH_NONE;
 }
@@ -313,15 +308,4 @@ static bool
 is_hubs(const DpConnection *conn)
 {
 	return conn->type->mark == DP_TYPE_EVENTHUBS;
-}
-
-static bool
-needs(const DpConnection *conn, const char *option, const char *object, const char *hint,
-	  DpRefusal *refusal)
-{
-	if (dp_connection_get(conn, option) != NULL)
-		return true;
-	return dp_refusal_set(refusal, ERRCODE_FDW_OPTION_NAME_NOT_FOUND,
-						  psprintf("Use ALTER %s ... OPTIONS (ADD %s ...). %s", object, option, hint),
-						  "option \"%s\" is missing for server \"%s\"", option, conn->server);
 }

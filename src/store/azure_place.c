@@ -32,8 +32,6 @@ static bool check_names(const DpAzurePlace *place, DpRefusal *refusal);
 static bool is_account(const char *name);
 static bool is_container(const char *name);
 static bool check_credentials(const DpConnection *conn, DpRefusal *refusal);
-static bool needs(const DpConnection *conn, const char *option, const char *object,
-				  const char *hint, DpRefusal *refusal);
 
 void
 dp_azure_check(const DpStoreSpec *spec, const char *path, const char *pointer, DpDocument *doc)
@@ -235,7 +233,7 @@ dp_azure_check_connection(const DpConnection *conn, DpRefusal *refusal)
 							  "invalid value for option \"%s\"", "account");
 	if (dp_connection_get(conn, "endpoint") != NULL)
 	{
-		if (!needs(conn, "account", "SERVER", "An endpoint alone does not tell it.", refusal))
+		if (!dp_connection_needs(conn, "account", "SERVER", "An endpoint alone does not tell it.", refusal))
 			return false;
 		if (dp_connection_get(conn, "suffix") != NULL)
 			return dp_refusal_set(refusal, ERRCODE_FDW_INVALID_OPTION_NAME,
@@ -271,11 +269,11 @@ check_credentials(const DpConnection *conn, DpRefusal *refusal)
 								  conn->server);
 		case DP_AZURE_ACCOUNT_KEY:
 		case DP_AZURE_SAS:
-			return needs(conn, "account", "SERVER",
+			return dp_connection_needs(conn, "account", "SERVER",
 						 "It is the account that the key or token is for.", refusal);
 		case DP_AZURE_CLIENT_SECRET:
 			return dp_connection_get(conn, "authority_endpoint") != NULL ||
-				needs(conn, "tenant_id", "USER MAPPING",
+				dp_connection_needs(conn, "tenant_id", "USER MAPPING",
 					  "It is the directory (tenant) id of the application.", refusal);
 		case DP_AZURE_MANAGED_IDENTITY:
 			break;
@@ -287,27 +285,13 @@ check_credentials(const DpConnection *conn, DpRefusal *refusal)
 DpAzureAuth
 dp_azure_auth(const DpConnection *conn)
 {
-	const char *identity = dp_connection_get(conn, "managed_identity");
-	bool		flag;
-
 	if (dp_connection_has(conn, "account_key"))
 		return DP_AZURE_ACCOUNT_KEY;
 	if (dp_connection_has(conn, "sas_token"))
 		return DP_AZURE_SAS;
 	if (dp_connection_has(conn, "client_secret"))
 		return DP_AZURE_CLIENT_SECRET;
-	if (identity != NULL && parse_bool(identity, &flag) && flag)
+	if (dp_connection_flag(conn, "managed_identity"))
 		return DP_AZURE_MANAGED_IDENTITY;
 	return DP_AZURE_ANONYMOUS;
-}
-
-static bool
-needs(const DpConnection *conn, const char *option, const char *object, const char *hint,
-	  DpRefusal *refusal)
-{
-	if (dp_connection_get(conn, option) != NULL)
-		return true;
-	return dp_refusal_set(refusal, ERRCODE_FDW_OPTION_NAME_NOT_FOUND,
-						  psprintf("Use ALTER %s ... OPTIONS (ADD %s ...). %s", object, option, hint),
-						  "option \"%s\" is missing for server \"%s\"", option, conn->server);
 }
