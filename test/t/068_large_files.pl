@@ -92,7 +92,8 @@ sub interrupt {
     $node->safe_psql('postgres', "SELECT $how(pid) FROM pg_stat_activity WHERE pid = $pid") if $pid;
     $psql->finish;
     my $seconds = time - $begin;
-    my $obeyed = $err =~ /canceling statement|terminating connection/;
+    # Not when it was the statement behind the load that was hit.
+    my $obeyed = $out eq '' && $err =~ /canceling statement|terminating connection/;
     return ($obeyed ? $seconds : undef, time - $start);
 }
 
